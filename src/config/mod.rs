@@ -1,0 +1,5 @@
+//! Configuration: TOML text → raw tables → a validated [`Config`], all mistakes at once.
+
+pub mod model;
+
+pub use model::*;

@@ -1,0 +1,17 @@
+//! The product's judgement, as pure data and functions.
+//!
+//! Nothing here is asynchronous, reads a clock, touches a file or logs: time is an argument, and the
+//! same inputs give the same outputs, byte for byte. `serde` derives are allowed on state that must
+//! survive a restart; formats and storage live above.
+
+pub mod camera;
+pub mod detection;
+pub mod frame;
+pub mod geometry;
+pub mod incident;
+pub mod rules;
+pub mod scene;
+pub mod schedule;
+pub mod zone;
+
+pub use jiff::{SignedDuration, Timestamp};

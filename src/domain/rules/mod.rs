@@ -1,0 +1,3 @@
+//! The three rules.
+
+pub mod params;
