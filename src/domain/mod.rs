@@ -4,6 +4,7 @@
 //! same inputs give the same outputs, byte for byte. `serde` derives are allowed on state that must
 //! survive a restart; formats and storage live above.
 
+pub mod backoff;
 pub mod camera;
 pub mod detection;
 pub mod frame;

@@ -1,0 +1,1 @@
+//! Composition, signals and systemd for `gridwatch run`.

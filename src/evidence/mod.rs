@@ -1,0 +1,1 @@
+//! Redacted JPEGs from decoded pictures.

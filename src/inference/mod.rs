@@ -1,0 +1,1 @@
+//! ONNX detection: manifest, letterbox, decoder families, runtime.

@@ -1,0 +1,1 @@
+//! Pixels to the plain numbers of `domain::scene`.

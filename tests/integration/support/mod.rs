@@ -1,0 +1,1 @@
+//! Real servers and paths that several tests share.
