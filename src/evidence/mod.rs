@@ -1,1 +1,142 @@
 //! Redacted JPEGs from decoded pictures.
+//!
+//! YUV → RGB → private ground blackened, heads and plates mosaicked → scaled down → JPEG. Redaction
+//! comes before scaling: no resampling filter ever sees what it removed. There is no face or plate
+//! detector; regions follow from the boxes, with margins (`redact`).
+
+mod jpeg;
+mod redact;
+mod rgb;
+
+use sha2::{Digest, Sha256};
+
+use crate::config;
+use crate::domain::detection::Detection;
+use crate::domain::frame::Frame;
+use crate::domain::geometry::Polygon;
+
+use redact::Regions;
+use rgb::RgbPicture;
+
+/// A picture that may leave the box.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Baseline-compatible JPEG, 4:2:0, without metadata.
+    pub jpeg: Vec<u8>,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Of `jpeg`, lower-case hexadecimal.
+    pub sha256: String,
+    /// What was made unrecognisable.
+    pub redaction: Redaction,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({}x{}, {} bytes, {:?})", self.width, self.height, self.jpeg.len(), self.redaction)
+    }
+}
+
+/// What was made unrecognisable in a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redaction {
+    /// Boxes of persons whose head region was mosaicked.
+    pub persons: u32,
+    /// Boxes of vehicles whose plate band was mosaicked.
+    pub plates: u32,
+    /// Whether anything was.
+    pub state: RedactionState,
+}
+
+/// Outcome of a redaction; one that fails gives no picture at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedactionState {
+    /// Something was mosaicked or blackened.
+    Applied,
+    /// No person, no vehicle, no private ground.
+    NoneNeeded,
+}
+
+/// Why a picture is withheld.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceError {
+    /// The planes do not have the sizes of a 4:2:0 picture.
+    #[error("the {width}x{height} picture's planes have the wrong sizes ({y}, {u}, {v} bytes)")]
+    MalformedFrame {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// Bytes of luma.
+        y: usize,
+        /// Bytes of blue difference.
+        u: usize,
+        /// Bytes of red difference.
+        v: usize,
+    },
+    /// A box that should be redacted is not a place in the picture.
+    #[error("cannot redact the box {index} of class {class_id}: its corners are not finite numbers")]
+    UnusableBox {
+        /// Position in the list of detections.
+        index: usize,
+        /// Class of the model.
+        class_id: u16,
+    },
+    /// Colour conversion.
+    #[error("cannot convert the picture to RGB: {0}")]
+    Convert(String),
+    /// Scaling.
+    #[error("cannot scale the picture down: {0}")]
+    Scale(String),
+    /// The encoder gave up.
+    #[error("cannot encode the picture as JPEG: {0}")]
+    Encode(String),
+    /// Not even the smallest picture fits.
+    #[error("the picture does not fit into evidence.max_bytes = {max_bytes}")]
+    TooLarge {
+        /// The limit.
+        max_bytes: usize,
+    },
+}
+
+/// Makes a picture fit to be published: `detections` are all boxes of the frame, also those far below
+/// the score that a rule needs, so that a doubtful person is a redacted person; `masks` are private
+/// ground. Takes tens to hundreds of milliseconds of CPU: call it off the runtime's threads.
+///
+/// On an error there is no picture, and the event says `failed_withheld`.
+pub fn make_picture(
+    frame: &Frame,
+    detections: &[Detection],
+    masks: &[Polygon],
+    options: &config::Evidence,
+) -> Result<Picture, EvidenceError> {
+    let regions = Regions::of(detections, frame.width, frame.height)?;
+    let mut rgb = RgbPicture::from_frame(frame)?;
+    for mask in masks {
+        redact::blacken(&mut rgb, mask);
+    }
+    regions.mosaic(&mut rgb);
+    let encoded = jpeg::encode_within(&rgb, options)?;
+    let nothing = masks.is_empty() && regions.is_empty();
+    let state = if nothing { RedactionState::NoneNeeded } else { RedactionState::Applied };
+    Ok(Picture {
+        sha256: hexadecimal(&Sha256::digest(&encoded.bytes)),
+        jpeg: encoded.bytes,
+        width: encoded.width,
+        height: encoded.height,
+        redaction: Redaction { persons: regions.persons, plates: regions.plates, state },
+    })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all it is given");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;
