@@ -46,9 +46,7 @@ impl RgbPicture {
             .map_err(|e| EvidenceError::Scale(e.to_string()))?;
         let mut target = Image::new(width, height, PixelType::U8x3);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Hamming));
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .map_err(|e| EvidenceError::Scale(e.to_string()))?;
+        Resizer::new().resize(&source, &mut target, &options).map_err(|e| EvidenceError::Scale(e.to_string()))?;
         Ok(Self { width, height, pixels: target.into_vec() })
     }
 

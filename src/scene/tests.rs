@@ -70,7 +70,9 @@ fn cells_outside_the_polygon_are_none() {
     assert!(patch.cells[0].is_none(), "the corner above a triangle's flank");
     let inside: Vec<_> = patch.cells.iter().flatten().collect();
     assert!((64..=400).contains(&inside.len()), "{} cells", inside.len());
-    assert!(inside.iter().all(|c| near(c.luma, 80.0) && near(c.texture, 0.0) && near(c.cb, 100.0) && near(c.cr, 150.0)));
+    assert!(
+        inside.iter().all(|c| near(c.luma, 80.0) && near(c.texture, 0.0) && near(c.cb, 100.0) && near(c.cr, 150.0))
+    );
 }
 
 #[test]
