@@ -1,4 +1,11 @@
 //! What a published picture promises.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "small pictures, whole samples"
+)]
 
 use mozjpeg::Decompress;
 use proptest::prelude::*;
