@@ -1,1 +1,74 @@
-//! ONNX detection: manifest, letterbox, decoder families, runtime.
+//! From a picture to boxes: model manifests, preprocessing, decoders, and the ONNX Runtime behind them.
+//!
+//! A picture goes through `preprocess` (scaled, private ground blackened, normalised), a network,
+//! one of the families in `decode`, `nms`, and comes out as [`Detection`]s with roles. No type of the
+//! runtime's binding leaves the `onnx` module.
+
+pub mod decode;
+pub mod fit;
+pub mod manifest;
+pub mod masks;
+pub mod nms;
+#[cfg(feature = "onnx")]
+pub mod onnx;
+pub mod preprocess;
+
+use crate::domain::detection::Detection;
+use crate::domain::frame::Frame;
+use crate::domain::geometry::Polygon;
+use decode::DecodeError;
+use preprocess::PictureError;
+
+/// Finds things in pictures. One at a time: a worker owns its detector.
+pub trait Detector: Send {
+    /// Boxes with at least one role, best score first. `masks` are private ground of the picture: what
+    /// lies inside never reaches the model. A failed call leaves the detector usable.
+    fn detect(&mut self, frame: &Frame, masks: &[Polygon]) -> Result<Vec<Detection>, DetectError>;
+
+    /// What events say about the model.
+    fn info(&self) -> &ModelInfo;
+}
+
+/// Which model looks, as told in events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Name of the manifest.
+    pub name: String,
+    /// Version of the manifest.
+    pub version: String,
+    /// Of the weights, hexadecimal.
+    pub sha256: String,
+    /// Model input, pixels.
+    pub input_width: u32,
+    /// Model input, pixels.
+    pub input_height: u32,
+}
+
+/// Why one picture could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// The picture's buffers do not fit its size.
+    #[error("model `{model}`: {source}")]
+    Picture {
+        /// Name of the model.
+        model: String,
+        /// What is wrong with it.
+        source: PictureError,
+    },
+    /// The runtime gave up.
+    #[error("model `{model}`: inference failed: {reason}")]
+    Inference {
+        /// Name of the model.
+        model: String,
+        /// The runtime's words.
+        reason: String,
+    },
+    /// The outputs are not what the manifest says.
+    #[error("model `{model}`: {source}")]
+    Decode {
+        /// Name of the model.
+        model: String,
+        /// What is wrong with them.
+        source: DecodeError,
+    },
+}

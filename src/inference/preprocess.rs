@@ -1,0 +1,254 @@
+//! From a picture to the numbers a model eats.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
+use super::fit::Fit;
+use super::manifest::{Color, Input, Layout};
+use super::masks;
+use crate::domain::frame::Frame;
+use crate::domain::geometry::Polygon;
+
+/// Why a picture cannot be prepared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PictureError {
+    /// No pixels, or more than the scaler can take.
+    #[error("a picture of {width}x{height} pixels cannot be scaled")]
+    Size {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// A buffer is too short or too long for the size.
+    #[error("{plane} has {found} bytes, but the picture's size asks for {wanted}")]
+    Plane {
+        /// `y`, `u`, `v` or `rgb`.
+        plane: &'static str,
+        /// Bytes.
+        found: usize,
+        /// Bytes.
+        wanted: usize,
+    },
+    /// The scaler or the colour conversion refused.
+    #[error("scaling failed: {0}")]
+    Scaling(String),
+}
+
+/// Prepares pictures for one model; keeps its buffers from picture to picture.
+#[derive(Debug)]
+pub struct Preprocessor {
+    input: Input,
+    /// Normalised value of each byte, per channel in the model's order.
+    normalised: [[f32; 256]; 3],
+    resizer: Resizer,
+    planes: [Vec<u8>; 3],
+    rgb: Vec<u8>,
+}
+
+impl Preprocessor {
+    /// For models that eat this.
+    #[must_use]
+    pub fn new(input: Input) -> Self {
+        let normalised = std::array::from_fn(|channel| {
+            std::array::from_fn(|byte| {
+                let byte = u8::try_from(byte).unwrap_or(u8::MAX);
+                (f32::from(byte) * input.scale - input.mean[channel]) / input.std[channel]
+            })
+        });
+        Self { input, normalised, resizer: Resizer::new(), planes: Default::default(), rgb: Vec::new() }
+    }
+
+    /// Numbers in one model input.
+    #[must_use]
+    pub fn tensor_len(&self) -> usize {
+        self.input.width as usize * self.input.height as usize * 3
+    }
+
+    /// Fills `tensor` (of [`Preprocessor::tensor_len`]) from a decoded picture. The planes are scaled first
+    /// and turned into RGB afterwards: at the model's size that is a fraction of the pixels.
+    pub fn frame(&mut self, frame: &Frame, masks: &[Polygon], tensor: &mut [f32]) -> Result<Fit, PictureError> {
+        let (chroma_width, chroma_height) = frame.chroma_size();
+        let fit = self.fit(frame.width, frame.height)?;
+        let sources = [
+            ("y", &frame.y, frame.width, frame.height),
+            ("u", &frame.u, chroma_width, chroma_height),
+            ("v", &frame.v, chroma_width, chroma_height),
+        ];
+        for ((name, source, width, height), scaled) in sources.into_iter().zip(&mut self.planes) {
+            scale(&mut self.resizer, name, source, (width, height), PixelType::U8, &fit, scaled)?;
+        }
+        self.rgb.resize(fit.width as usize * fit.height as usize * 3, 0);
+        let [y, u, v] = &self.planes;
+        let planar = YuvPlanarImage {
+            y_plane: y,
+            y_stride: fit.width,
+            u_plane: u,
+            u_stride: fit.width,
+            v_plane: v,
+            v_stride: fit.width,
+            width: fit.width,
+            height: fit.height,
+        };
+        let range = if frame.color.full_range { YuvRange::Full } else { YuvRange::Limited };
+        let matrix = if frame.color.bt709 { YuvStandardMatrix::Bt709 } else { YuvStandardMatrix::Bt601 };
+        yuv::yuv444_to_rgb(&planar, &mut self.rgb, fit.width * 3, range, matrix)
+            .map_err(|error| PictureError::Scaling(error.to_string()))?;
+        self.finish(fit, masks, tensor);
+        Ok(fit)
+    }
+
+    /// As [`Preprocessor::frame`], from `width × height × 3` bytes of RGB.
+    pub fn rgb(
+        &mut self,
+        (width, height): (u32, u32),
+        pixels: &[u8],
+        masks: &[Polygon],
+        tensor: &mut [f32],
+    ) -> Result<Fit, PictureError> {
+        let fit = self.fit(width, height)?;
+        scale(&mut self.resizer, "rgb", pixels, (width, height), PixelType::U8x3, &fit, &mut self.rgb)?;
+        self.finish(fit, masks, tensor);
+        Ok(fit)
+    }
+
+    fn fit(&self, width: u32, height: u32) -> Result<Fit, PictureError> {
+        if width == 0 || height == 0 || width > 1 << 15 || height > 1 << 15 {
+            return Err(PictureError::Size { width, height });
+        }
+        Ok(Fit::new(&self.input, width, height))
+    }
+
+    /// Masks the scaled picture in `self.rgb` and writes it, normalised and padded, into the tensor.
+    fn finish(&mut self, fit: Fit, masks: &[Polygon], tensor: &mut [f32]) {
+        let (width, height) = (fit.width as usize, fit.height as usize);
+        masks::fill(masks, &mut self.rgb, width, height, self.input.pad);
+        let input_width = self.input.width as usize;
+        let area = input_width * self.input.height as usize;
+        let (plane_step, pixel_step) = match self.input.layout {
+            Layout::Nchw => (area, 1),
+            Layout::Nhwc => (1, 3),
+        };
+        for (channel, table) in self.normalised.iter().enumerate() {
+            let source = match self.input.color {
+                Color::Rgb => channel,
+                Color::Bgr => 2 - channel,
+            };
+            let padding = table[usize::from(self.input.pad)];
+            tensor[channel * plane_step..].iter_mut().step_by(pixel_step).take(area).for_each(|value| *value = padding);
+            for (row, pixels) in self.rgb.chunks_exact(width * 3).enumerate() {
+                let start = (fit.top as usize + row) * input_width + fit.left as usize;
+                let values = tensor[channel * plane_step + start * pixel_step..].iter_mut().step_by(pixel_step);
+                for (value, pixel) in values.zip(pixels.chunks_exact(3)) {
+                    *value = table[usize::from(pixel[source])];
+                }
+            }
+        }
+    }
+}
+
+/// Scales one buffer to the picture's place in the input, into `scaled`.
+fn scale(
+    resizer: &mut Resizer,
+    plane: &'static str,
+    source: &[u8],
+    (width, height): (u32, u32),
+    pixels: PixelType,
+    fit: &Fit,
+    scaled: &mut Vec<u8>,
+) -> Result<(), PictureError> {
+    let wanted = width as usize * height as usize * pixels.size();
+    if source.len() != wanted {
+        return Err(PictureError::Plane { plane, found: source.len(), wanted });
+    }
+    scaled.resize(fit.width as usize * fit.height as usize * pixels.size(), 0);
+    // Two taps a side without smoothing, as the tools that trained these models scale.
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
+    let failed = |error: &dyn std::fmt::Display| PictureError::Scaling(error.to_string());
+    let source = ImageRef::new(width, height, source, pixels).map_err(|error| failed(&error))?;
+    let mut target = Image::from_slice_u8(fit.width, fit.height, scaled, pixels).map_err(|error| failed(&error))?;
+    resizer.resize(&source, &mut target, &options).map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::frame::ColorSpace;
+    use crate::domain::geometry::Point;
+    use crate::inference::manifest::Resize;
+
+    fn input(color: Color, layout: Layout, resize: Resize) -> Input {
+        let (scale, mean, std) = (1.0 / 255.0, [0.5, 0.25, 0.0], [0.5, 1.0, 1.0]);
+        Input { name: None, width: 32, height: 32, layout, color, resize, pad: 0, scale, mean, std }
+    }
+
+    #[test]
+    fn normalises_in_the_models_channel_order() {
+        let orange = [255, 128, 0].repeat(64 * 32);
+        let mut preprocessor = Preprocessor::new(input(Color::Bgr, Layout::Nchw, Resize::LetterboxTopLeft));
+        let mut tensor = vec![9.0; preprocessor.tensor_len()];
+        preprocessor.rgb((64, 32), &orange, &[], &mut tensor).expect("a picture");
+        let near =
+            |index: usize, value: f32| assert!((tensor[index] - value).abs() < 1e-5, "{index}: {}", tensor[index]);
+        near(0, -1.0);
+        near(1024, 128.0 / 255.0 - 0.25);
+        near(2048, 1.0);
+        near(2048 + 16 * 32, 0.0);
+    }
+
+    #[test]
+    fn nhwc_interleaves() {
+        let orange = [255, 128, 0].repeat(32 * 32);
+        let mut preprocessor = Preprocessor::new(input(Color::Rgb, Layout::Nhwc, Resize::Stretch));
+        let mut tensor = vec![9.0; preprocessor.tensor_len()];
+        preprocessor.rgb((32, 32), &orange, &[], &mut tensor).expect("a picture");
+        let last = &tensor[tensor.len() - 3..];
+        assert!((last[0] - 1.0).abs() < 1e-5 && (last[1] - 128.0 / 255.0 + 0.25).abs() < 1e-5 && last[2].abs() < 1e-5);
+    }
+
+    fn red_frame(width: u32, height: u32) -> Frame {
+        let chroma = (width.div_ceil(2) * height.div_ceil(2)) as usize;
+        Frame {
+            captured_at: Timestamp::UNIX_EPOCH,
+            width,
+            height,
+            color: ColorSpace { full_range: false, bt709: false },
+            y: vec![81; (width * height) as usize],
+            u: vec![90; chroma],
+            v: vec![240; chroma],
+        }
+    }
+
+    #[test]
+    fn reads_the_colour_of_odd_sized_frames() {
+        let mut preprocessor = Preprocessor::new(input(Color::Rgb, Layout::Nhwc, Resize::Stretch));
+        let mut tensor = vec![9.0; preprocessor.tensor_len()];
+        preprocessor.frame(&red_frame(63, 37), &[], &mut tensor).expect("a picture");
+        assert!((tensor[0] - 1.0).abs() < 0.03 && tensor[1] < -0.2 && tensor[2] < 0.03, "{:?}", &tensor[..3]);
+    }
+
+    #[test]
+    fn private_ground_becomes_padding() {
+        let corners = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)].map(|(x, y)| Point { x, y });
+        let left_half = Polygon::new(&corners).expect("a rectangle");
+        let mut preprocessor = Preprocessor::new(input(Color::Rgb, Layout::Nchw, Resize::Stretch));
+        let mut tensor = vec![9.0; preprocessor.tensor_len()];
+        preprocessor.frame(&red_frame(64, 64), &[left_half], &mut tensor).expect("a picture");
+        assert!((tensor[0] + 1.0).abs() < 1e-6);
+        assert!((tensor[31] - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn refuses_buffers_that_do_not_fit() {
+        let mut preprocessor = Preprocessor::new(input(Color::Rgb, Layout::Nchw, Resize::Stretch));
+        let mut tensor = vec![0.0; preprocessor.tensor_len()];
+        let mut frame = red_frame(64, 64);
+        frame.v.pop();
+        let error = preprocessor.frame(&frame, &[], &mut tensor).expect_err("short plane");
+        assert_eq!(error, PictureError::Plane { plane: "v", found: 1023, wanted: 1024 });
+        let error = preprocessor.rgb((0, 4), &[], &[], &mut tensor).expect_err("no pixels");
+        assert_eq!(error, PictureError::Size { width: 0, height: 4 });
+    }
+}
