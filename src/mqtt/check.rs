@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use rumqttc::QoS;
 
-use super::client::{Session, open};
-use super::downlink::refused;
-use super::fault::LinkFault;
+use super::client::{Link, Session, open};
+use super::fault::{LinkFault, subscription_refusal};
 use super::flight::{Answer, Flight};
 use super::message::{Connected, Publication};
 use super::options::LinkOptions;
@@ -49,14 +48,8 @@ pub async fn check_broker(
     for probe in probes {
         let topic = probe.topic.clone();
         let answer = match flight.hand_over(&link.client, probe) {
-            Some(answer) => Some(answer),
-            None => tokio::select! {
-                fault = &mut link.driver => return Err(fault),
-                answer = flight.next_answer() => match answer {
-                    Some(answer) => Some(answer),
-                    None => return Err(LinkFault::unanswered(&options.address(), options.ack_deadline)),
-                },
-            },
+            None => link.drive(flight.next_answer()).await?,
+            at_once => at_once,
         };
         publish.push((topic, grant(answer)));
     }
@@ -67,7 +60,7 @@ pub async fn check_broker(
 }
 
 async fn ask_for(
-    link: &mut super::client::Link,
+    link: &mut Link,
     options: &LinkOptions,
     filters: &[String],
 ) -> Result<Vec<(String, Grant)>, LinkFault> {
@@ -75,16 +68,13 @@ async fn ask_for(
     for filter in filters {
         let answer = match link.client.try_subscribe_tracked(filter.clone(), QoS::AtLeastOnce) {
             Err(error) => Grant::Refused(error.to_string()),
-            Ok(notice) => tokio::select! {
-                fault = &mut link.driver => return Err(fault),
-                () = tokio::time::sleep(options.ack_deadline) => Grant::Unanswered,
-                suback = notice.wait_async() => match suback {
-                    Err(error) => Grant::Refused(error.to_string()),
-                    Ok(suback) => match refused(std::slice::from_ref(filter), &suback).pop() {
-                        None => Grant::Granted,
-                        Some((_, text)) => Grant::Refused(text),
-                    },
-                },
+            Ok(notice) => match link.drive(tokio::time::timeout(options.ack_deadline, notice.wait_async())).await? {
+                Err(_) => Grant::Unanswered,
+                Ok(Err(error)) => Grant::Refused(error.to_string()),
+                Ok(Ok(suback)) => {
+                    let refusal = suback.return_codes.into_iter().find_map(subscription_refusal);
+                    refusal.map_or(Grant::Granted, Grant::Refused)
+                }
             },
         };
         answers.push((filter.clone(), answer));

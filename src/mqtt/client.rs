@@ -97,6 +97,18 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
 }
 
 impl Link {
+    /// Waits for `answer` while the connection is driven; messages that come meanwhile are dropped.
+    pub(super) async fn drive<T>(&mut self, answer: impl Future<Output = T>) -> Result<T, LinkFault> {
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                fault = &mut self.driver => return Err(fault),
+                answer = &mut answer => return Ok(answer),
+                Some(_) = self.messages.recv() => {}
+            }
+        }
+    }
+
     /// Says goodbye, so that the broker publishes no will; gives up after `patience`.
     pub(super) async fn close(self, patience: Duration) {
         if self.client.try_disconnect_with_timeout(patience).is_ok()

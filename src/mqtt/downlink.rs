@@ -11,20 +11,19 @@ use std::time::Duration;
 
 use rumqttc::{
     LastWill, LastWillProperties, Publish, QoS, RetainForwardRule, SubAck, SubscribeFilter, SubscribeNoticeError,
-    SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::client::{Link, Receipt, Session, open};
-use super::fault::{FaultKind, LinkFault};
+use super::fault::{FaultKind, LinkFault, subscription_refusal};
 use super::flight::{Answer, Flight};
-use super::message::{Connected, Incoming, Publication};
+use super::message::{Connected, Incoming};
 use super::options::LinkOptions;
 use super::uplink::Births;
 use crate::domain::backoff::Backoff;
 
-/// What the broker says for us when we are gone without a goodbye. QoS 1, retained.
+/// What the broker says for us when we are gone without a goodbye; retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Will {
     /// Where.
@@ -41,7 +40,7 @@ pub struct Will {
 pub struct DownlinkOptions {
     /// Its client id must not be the uplink's.
     pub link: LinkOptions,
-    /// Topic filters, QoS 1.
+    /// Topic filters.
     pub subscriptions: Vec<String>,
     /// Said by the broker.
     pub will: Option<Will>,
@@ -187,8 +186,10 @@ impl Task {
         match suback {
             Ok(suback) => {
                 self.emit(DownlinkEvent::Connected(link.granted.clone())).await;
-                for (filter, text) in refused(&self.options.subscriptions, &suback) {
-                    self.emit(DownlinkEvent::SubscriptionRefused { filter, text }).await;
+                for (filter, code) in self.options.subscriptions.clone().into_iter().zip(suback.return_codes) {
+                    if let Some(text) = subscription_refusal(code) {
+                        self.emit(DownlinkEvent::SubscriptionRefused { filter, text }).await;
+                    }
                 }
             }
             Err(fault) => return Some(fault),
@@ -280,19 +281,6 @@ async fn subscribe(
             () = &mut deadline => return Err(LinkFault::unanswered(&address, options.link.ack_deadline)),
         }
     }
-}
-
-/// Filters that were not granted, with the reason in words.
-pub(super) fn refused(filters: &[String], suback: &SubAck) -> Vec<(String, String)> {
-    let words = |code: SubscribeReasonCode| match code {
-        SubscribeReasonCode::Success(_) => None,
-        SubscribeReasonCode::NotAuthorized => Some("not authorised to subscribe".to_owned()),
-        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some("the broker takes no wildcards".to_owned()),
-        SubscribeReasonCode::QuotaExceeded => Some("a quota at the broker is exceeded".to_owned()),
-        other => Some(format!("refused: {other:?}")),
-    };
-    let pairs = filters.iter().zip(&suback.return_codes);
-    pairs.filter_map(|(filter, code)| words(*code).map(|text| (filter.clone(), text))).collect()
 }
 
 fn note(answer: Option<Answer>) {

@@ -1,10 +1,14 @@
 //! Why a connection ended, in words that name the culprit and never a secret.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's enums are long and grow; the rest is shown as it is"
+)]
 
 use std::io;
 use std::time::Duration;
 
 use rumqttc::tokio_rustls::rustls::{self, AlertDescription, CertificateError};
-use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError, TlsError};
+use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError, SubscribeReasonCode, TlsError};
 
 /// Why a connection could not be made, or ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +138,17 @@ fn of_disconnect(code: DisconnectReasonCode, said: Option<&str>) -> (FaultKind, 
         }
     };
     (kind, said.map_or_else(|| words.to_owned(), |said| format!("{words} (it says: {said})")))
+}
+
+/// `None`: granted.
+pub(super) fn subscription_refusal(code: SubscribeReasonCode) -> Option<String> {
+    match code {
+        SubscribeReasonCode::Success(_) => None,
+        SubscribeReasonCode::NotAuthorized => Some("not authorised to subscribe".to_owned()),
+        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some("the broker takes no wildcards".to_owned()),
+        SubscribeReasonCode::QuotaExceeded => Some("a quota at the broker is exceeded".to_owned()),
+        other => Some(format!("refused: {other:?}")),
+    }
 }
 
 fn of_io(error: &io::Error, otherwise: FaultKind) -> (FaultKind, String) {

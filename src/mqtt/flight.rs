@@ -30,7 +30,7 @@ pub(super) struct Flight {
     window: usize,
     max_packet_size: Option<u32>,
     ack_deadline: Duration,
-    slowest_line: u32,
+    slowest_line: usize,
     next_serial: u64,
     unanswered: BTreeMap<u64, Unanswered>,
     notices: FuturesUnordered<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
@@ -49,7 +49,7 @@ impl Flight {
             window: usize::from(options.window.min(granted.receive_max).max(1)),
             max_packet_size: granted.max_packet_size,
             ack_deadline: options.ack_deadline,
-            slowest_line: options.slowest_line.max(1),
+            slowest_line: options.slowest_line.max(1) as usize,
             next_serial: 0,
             unanswered: BTreeMap::new(),
             notices: FuturesUnordered::new(),
@@ -84,7 +84,7 @@ impl Flight {
                 let serial = self.next_serial;
                 self.next_serial += 1;
                 let bytes = size + self.unanswered.values().map(|other| other.bytes).sum::<usize>();
-                let line_time = Duration::from_secs_f64(bytes as f64 / f64::from(self.slowest_line));
+                let line_time = Duration::from_secs((bytes / self.slowest_line) as u64);
                 let deadline = Instant::now() + self.ack_deadline + line_time;
                 self.unanswered
                     .insert(serial, Unanswered { token: *token, topic: publication.topic, bytes: size, deadline });

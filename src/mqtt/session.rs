@@ -2,7 +2,7 @@
 //!
 //! The library refuses to resume a session that the broker still has (`session_present`) unless it finds
 //! its own half of it: packet ids of messages that it published and that are unanswered. The downlink
-//! publishes nothing that must survive, and incoming messages of QoS 1 leave no trace in that state, so
+//! publishes nothing that must survive, and incoming messages of `QoS` 1 leave no trace in that state, so
 //! its half is empty by construction: a new process can say so truthfully, without a file. What the
 //! broker still holds for us (feedback of days) is delivered, and packet ids may be used for SUBSCRIBE.
 

@@ -32,17 +32,14 @@ pub(super) fn client_config(tls: &ResolvedTls) -> Result<Arc<ClientConfig>, Stri
 
 fn roots(ca: Option<&[u8]>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    match ca {
-        Some(pem) => {
-            for certificate in certificates(pem).map_err(|why| format!("ca_file: {why}"))? {
-                roots.add(certificate).map_err(|error| format!("ca_file: {}", tls_words(&error)))?;
-            }
+    if let Some(pem) = ca {
+        for certificate in certificates(pem).map_err(|why| format!("ca_file: {why}"))? {
+            roots.add(certificate).map_err(|error| format!("ca_file: {}", tls_words(&error)))?;
         }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err("this system has no trusted authorities: install ca-certificates or set ca_file".to_owned());
-            }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err("this system has no trusted authorities: install ca-certificates or set ca_file".to_owned());
         }
     }
     Ok(roots)

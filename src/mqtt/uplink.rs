@@ -272,12 +272,11 @@ impl Task {
 
     async fn answer(&self, answer: Answer) {
         match answer {
-            Answer::Acknowledged(0) => {}
+            Answer::Acknowledged(0) | Answer::Unsent { token: 0, .. } => {}
             Answer::Acknowledged(token) => self.emit(UplinkEvent::Acknowledged { token }).await,
             Answer::Refused { token, topic, refusal } => {
                 self.emit(UplinkEvent::Refused { token, topic, refusal }).await;
             }
-            Answer::Unsent { token: 0, .. } => {}
             Answer::Unsent { token, suspect } => self.emit(UplinkEvent::Unsent { token, suspect }).await,
         }
     }
