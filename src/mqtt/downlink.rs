@@ -1,0 +1,318 @@
+//! The receiving side: feedback and commands.
+//!
+//! The broker keeps what comes while we are away, also while no process runs, for as long as the session
+//! lasts; see [`super::session`] for how a new process may resume it. A message is acknowledged when its
+//! consumer says so, so that one whose effect was lost with the process comes again. At most
+//! `receive_max` messages are unacknowledged at a time: that bounds every queue here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{
+    LastWill, LastWillProperties, Publish, QoS, RetainForwardRule, SubAck, SubscribeFilter, SubscribeNoticeError,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::client::{Link, Receipt, Session, open};
+use super::fault::{FaultKind, LinkFault, subscription_refusal};
+use super::flight::{Answer, Flight};
+use super::message::{Connected, Incoming};
+use super::options::LinkOptions;
+use super::uplink::Births;
+use crate::domain::backoff::Backoff;
+
+/// What the broker says for us when we are gone without a goodbye; retained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Will {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
+    /// Media type.
+    pub content_type: Option<String>,
+    /// A connection that is back within this time leaves the will unsaid; whole seconds.
+    pub delay: Duration,
+}
+
+/// The receiving connection.
+pub struct DownlinkOptions {
+    /// Its client id must not be the uplink's.
+    pub link: LinkOptions,
+    /// Topic filters.
+    pub subscriptions: Vec<String>,
+    /// Said by the broker.
+    pub will: Option<Will>,
+    /// Published at each connection once the subscriptions stand: what takes the will back. Retained state
+    /// that a will may have overwritten belongs here.
+    pub hello: Births,
+    /// How long the broker keeps our queue, whole seconds.
+    pub session_expiry: Duration,
+    /// Messages unacknowledged at a time.
+    pub receive_max: u16,
+}
+
+impl DownlinkOptions {
+    /// A session of seven days, 32 messages at a time, no will, no hello.
+    #[must_use]
+    pub fn new(link: LinkOptions, subscriptions: Vec<String>) -> Self {
+        Self {
+            link,
+            subscriptions,
+            will: None,
+            hello: Arc::new(Vec::new),
+            session_expiry: Duration::from_secs(7 * 24 * 3600),
+            receive_max: 32,
+        }
+    }
+}
+
+impl std::fmt::Debug for DownlinkOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DownlinkOptions")
+            .field("link", &self.link)
+            .field("subscriptions", &self.subscriptions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came.
+#[derive(Debug)]
+pub enum DownlinkEvent {
+    /// Connected and subscribed.
+    Connected(Connected),
+    /// The broker does not let us read this.
+    SubscriptionRefused {
+        /// As asked for.
+        filter: String,
+        /// In words.
+        text: String,
+    },
+    /// A message.
+    Message(Incoming),
+    /// The connection ended, or could not be made.
+    Disconnected {
+        /// Why.
+        fault: LinkFault,
+        /// The next attempt comes after this.
+        retry_in: Duration,
+    },
+}
+
+/// The handle; dropping it cuts the connection without a goodbye, so that the broker publishes the will.
+#[derive(Debug)]
+pub struct Downlink {
+    events: mpsc::Receiver<DownlinkEvent>,
+    stop: oneshot::Sender<Duration>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Downlink {
+    /// Connects, and keeps connecting, in a task of its own.
+    #[must_use]
+    pub fn start(options: DownlinkOptions) -> Self {
+        let (sender, events) = mpsc::channel(usize::from(options.receive_max.max(1)));
+        let (stop, stopped) = oneshot::channel();
+        let task = Task { options, events: sender, stop: stopped };
+        Self { events, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
+    }
+
+    /// The next event; `None` when the downlink has ended. May be cancelled.
+    pub async fn next_event(&mut self) -> Option<DownlinkEvent> {
+        self.events.recv().await
+    }
+
+    /// Says goodbye within `patience`: the will is not published, the session stays. Messages that were not
+    /// acknowledged come again.
+    pub async fn stop(self, patience: Duration) {
+        if self.stop.send(patience).is_err() {
+            tracing::debug!("the downlink had already ended");
+        }
+        drop(self.events);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the downlink's task failed");
+        }
+    }
+}
+
+struct Task {
+    options: DownlinkOptions,
+    events: mpsc::Sender<DownlinkEvent>,
+    stop: oneshot::Receiver<Duration>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let link = &self.options.link;
+        let mut backoff = Backoff::new(link.backoff_first, link.backoff_longest);
+        let mut wait = link.first_attempt_within.mul_f64(rand::random());
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = &mut self.stop => return,
+            }
+            let Some(fault) = self.run_once(&mut backoff).await else { return };
+            wait = backoff.next_delay(rand::random());
+            if fault.calls_for_a_pause() {
+                wait = wait.max(self.options.link.refused_pause);
+            }
+            self.emit(DownlinkEvent::Disconnected { fault, retry_in: wait }).await;
+        }
+    }
+
+    /// `None`: stopped.
+    async fn run_once(&mut self, backoff: &mut Backoff) -> Option<LinkFault> {
+        let session = Session::Persistent {
+            expiry: self.options.session_expiry,
+            receive_max: self.options.receive_max.max(1),
+            will: self.options.will.clone().map(|will| Box::new(last_will(will))),
+        };
+        let mut link = tokio::select! {
+            link = open(&self.options.link, session) => match link {
+                Ok(link) => link,
+                Err(fault) => return Some(fault),
+            },
+            _ = &mut self.stop => return None,
+        };
+        let mut backlog = VecDeque::new();
+        let suback = tokio::select! {
+            suback = subscribe(&mut link, &self.options, &mut backlog) => suback,
+            _ = &mut self.stop => {
+                link.close(self.options.link.connect_timeout).await;
+                return None;
+            }
+        };
+        match suback {
+            Ok(suback) => {
+                self.emit(DownlinkEvent::Connected(link.granted.clone())).await;
+                for (filter, code) in self.options.subscriptions.clone().into_iter().zip(suback.return_codes) {
+                    if let Some(text) = subscription_refusal(code) {
+                        self.emit(DownlinkEvent::SubscriptionRefused { filter, text }).await;
+                    }
+                }
+            }
+            Err(fault) => return Some(fault),
+        }
+        self.converse(link, backlog, backoff).await
+    }
+
+    async fn converse(
+        &mut self,
+        mut link: Link,
+        mut backlog: VecDeque<Publish>,
+        backoff: &mut Backoff,
+    ) -> Option<LinkFault> {
+        let address = self.options.link.address();
+        let limit = usize::from(self.options.receive_max.max(1));
+        let healthy = tokio::time::sleep(self.options.link.healthy_after);
+        tokio::pin!(healthy);
+        let mut proved = false;
+        let mut flight = Flight::new(&self.options.link, &link.granted);
+        let mut hello: VecDeque<_> = (self.options.hello)().into();
+        loop {
+            while flight.has_room() {
+                let Some(publication) = hello.pop_front() else { break };
+                note(flight.hand_over(&link.client, publication));
+            }
+            tokio::select! {
+                fault = &mut link.driver => return Some(fault),
+                answer = flight.next_answer() => match answer {
+                    Some(answer) => note(Some(answer)),
+                    None => return Some(LinkFault::unanswered(&address, self.options.link.ack_deadline)),
+                },
+                Some(message) = link.messages.recv() => {
+                    if backlog.len() < limit {
+                        backlog.push_back(message);
+                    } else if message.qos == QoS::AtMostOnce {
+                        tracing::warn!("dropped a message of QoS 0: more came than are taken");
+                    } else {
+                        let text = "sent more messages at once than our receive maximum";
+                        return Some(LinkFault::new(&address, FaultKind::Protocol, text));
+                    }
+                }
+                permit = self.events.reserve(), if !backlog.is_empty() => {
+                    if let (Ok(permit), Some(message)) = (permit, backlog.pop_front()) {
+                        let receipt = Receipt::for_message(&link.client, &message);
+                        permit.send(DownlinkEvent::Message(incoming(message, receipt)));
+                    }
+                }
+                () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
+                patience = &mut self.stop => {
+                    link.close(patience.unwrap_or_default()).await;
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn emit(&self, event: DownlinkEvent) {
+        if self.events.send(event).await.is_err() {
+            tracing::debug!("nobody takes the downlink's events any more");
+        }
+    }
+}
+
+/// Anew with each connection: the session may be older than the configuration.
+async fn subscribe(
+    link: &mut Link,
+    options: &DownlinkOptions,
+    backlog: &mut VecDeque<Publish>,
+) -> Result<SubAck, LinkFault> {
+    let address = options.link.address();
+    let broken = |text: String| LinkFault::new(&address, FaultKind::Protocol, text);
+    let filters = options.subscriptions.iter().map(|filter| {
+        let mut filter = SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce);
+        // What is retained has been seen; a command must not act again at each connection.
+        filter.retain_forward_rule = RetainForwardRule::OnNewSubscribe;
+        filter
+    });
+    let notice = link.client.try_subscribe_many_tracked(filters).map_err(|error| broken(error.to_string()))?;
+    let suback = notice.wait_async();
+    let deadline = tokio::time::sleep(options.link.ack_deadline);
+    tokio::pin!(suback, deadline);
+    loop {
+        tokio::select! {
+            fault = &mut link.driver => return Err(fault),
+            suback = &mut suback => {
+                return suback.map_err(|error: SubscribeNoticeError| broken(error.to_string()));
+            }
+            Some(message) = link.messages.recv() => backlog.push_back(message),
+            () = &mut deadline => return Err(LinkFault::unanswered(&address, options.link.ack_deadline)),
+        }
+    }
+}
+
+fn note(answer: Option<Answer>) {
+    if let Some(Answer::Refused { topic, refusal, .. }) = answer {
+        tracing::warn!(topic, reason = refusal.text, "the broker refused our retained state");
+    }
+}
+
+fn last_will(will: Will) -> LastWill {
+    let properties = LastWillProperties {
+        delay_interval: Some(u32::try_from(will.delay.as_secs()).unwrap_or(u32::MAX)),
+        payload_format_indicator: None,
+        message_expiry_interval: None,
+        content_type: will.content_type,
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+    };
+    LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, true, Some(properties))
+}
+
+fn incoming(message: Publish, receipt: Option<Receipt>) -> Incoming {
+    let properties = message.properties.unwrap_or_default();
+    Incoming {
+        topic: String::from_utf8_lossy(&message.topic).into_owned(),
+        payload: message.payload,
+        response_topic: properties.response_topic,
+        correlation_data: properties.correlation_data,
+        content_type: properties.content_type,
+        expiry: properties.message_expiry_interval.map(|seconds| Duration::from_secs(u64::from(seconds))),
+        retain: message.retain,
+        duplicate: message.dup,
+        receipt,
+    }
+}

@@ -1,0 +1,110 @@
+//! How to reach a broker.
+
+use std::time::Duration;
+
+use crate::config::model::Secret;
+
+/// One connection to a broker. Times are settable for tests; [`LinkOptions::new`] has the ones for use.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// MQTT client id: `{gateway}` for the uplink, `{gateway}-rx` for the downlink.
+    pub client_id: String,
+    /// Gateway id.
+    pub username: Option<String>,
+    /// Never logged.
+    pub password: Option<Secret>,
+    /// `None` is plain TCP.
+    pub tls: Option<ResolvedTls>,
+    /// Time between pings, whole seconds.
+    pub keep_alive: Duration,
+    /// Name resolution, TCP, TLS and CONNACK together.
+    pub connect_timeout: Duration,
+    /// A message unanswered for this long, plus the time that the bytes before it may take, means that
+    /// the connection is dead.
+    pub ack_deadline: Duration,
+    /// The slowest line that is not taken for a dead one, in bytes a second.
+    pub slowest_line: u32,
+    /// Unanswered messages at once; the broker's receive maximum may lower it.
+    pub window: u16,
+    /// Ceiling of the first wait after a failure.
+    pub backoff_first: Duration,
+    /// Ceiling of any wait.
+    pub backoff_longest: Duration,
+    /// Shortest wait after the broker refused our name or password, or gave our session to another.
+    pub refused_pause: Duration,
+    /// A connection that lasted this long starts the waits anew.
+    pub healthy_after: Duration,
+    /// The first attempt is spread over this time: a whole village gets its power back at once.
+    pub first_attempt_within: Duration,
+    /// Largest packet taken from the broker, in bytes.
+    pub max_incoming_bytes: u32,
+}
+
+/// Certificates, already read from wherever they are kept. PEM.
+#[derive(Clone, Default)]
+pub struct ResolvedTls {
+    /// Authorities that may sign the broker's certificate; `None` is the system's.
+    pub ca: Option<Vec<u8>>,
+    /// Our certificate chain and its key.
+    pub client: Option<ClientIdentity>,
+}
+
+/// What we show a broker that asks who we are. PEM.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    /// Certificate chain, our own first.
+    pub cert: Vec<u8>,
+    /// Private key.
+    pub key: Secret,
+}
+
+impl std::fmt::Debug for ResolvedTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResolvedTls")
+            .field("ca", &self.ca.as_ref().map_or("system", |_| "own"))
+            .field("client", &self.client.is_some())
+            .finish()
+    }
+}
+
+impl std::fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientIdentity(***)")
+    }
+}
+
+impl LinkOptions {
+    /// Plain TCP without a password, with the times for use in the field.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16, client_id: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            client_id: client_id.into(),
+            username: None,
+            password: None,
+            tls: None,
+            keep_alive: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(30),
+            ack_deadline: Duration::from_secs(30),
+            slowest_line: 4096,
+            window: 16,
+            backoff_first: Duration::from_secs(1),
+            backoff_longest: Duration::from_secs(300),
+            refused_pause: Duration::from_secs(60),
+            healthy_after: Duration::from_secs(60),
+            first_attempt_within: Duration::ZERO,
+            max_incoming_bytes: 64 * 1024,
+        }
+    }
+
+    /// `host:port`, for messages.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
