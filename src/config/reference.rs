@@ -64,7 +64,7 @@ pub fn markdown() -> String {
          Made by `gridwatch schema config --markdown` from the program itself; do not edit.\n\
          `config/example.toml` shows the same keys at work.\n\n",
     );
-    page.push_str(description(&schema));
+    page.push_str(&description(&schema));
     page.push('\n');
     table(&mut page, &schema, "");
     page
@@ -108,8 +108,9 @@ pub(super) fn is_section(schema: &Value) -> bool {
     properties(rows).is_some() && !has("from") && !has("credential")
 }
 
-fn description(schema: &Value) -> &str {
-    schema.get("description").and_then(Value::as_str).unwrap_or_default()
+/// On one line, as a cell of a table must be.
+fn description(schema: &Value) -> String {
+    schema.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
 }
 
 fn value_type(schema: &Value) -> String {
@@ -127,6 +128,7 @@ fn value_type(schema: &Value) -> String {
     }
     match schema.get("items").map(value_type) {
         Some(items) if items == "list of number" => "list of points `[x, y]`".to_owned(),
+        Some(items) if items == "whole number" => "list of whole numbers".to_owned(),
         Some(items) => format!("list of {items}"),
         None => format!("{}{}", basic_type(schema), range(schema)),
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::key_path::KeyPath;
-use super::reference::json_schema;
+use super::reference::{is_section, json_schema};
 use super::section::Problem;
 
 /// What was found, and which keys cannot be looked at further.
@@ -29,9 +29,11 @@ pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
 }
 
 /// The schema itself, or those that it offers for choice.
-pub(super) fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    let choices = schema.get("anyOf").and_then(Value::as_array);
-    choices.into_iter().flatten().chain(choices.is_none().then_some(schema))
+pub(super) fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    match schema.get("anyOf").and_then(Value::as_array) {
+        Some(choices) => Box::new(choices.iter().flat_map(alternatives)),
+        None => Box::new(std::iter::once(schema)),
+    }
 }
 
 fn check_table(table: &DeTable<'_>, properties: &Map<String, Value>, at: &KeyPath, findings: &mut Findings) {
@@ -53,12 +55,16 @@ fn check_value(key: &str, value: &DeValue<'_>, schema: &Value, at: &KeyPath, fin
                 }
             }
         }
-        (DeValue::Array(_), Some(_), _) => {
+        (DeValue::Array(_), Some(_), _) if is_section(schema) => {
             let advice = format!("write [{key}] with single brackets, and once");
             findings.refuse(at, "must be one table, not a list", advice);
         }
         (DeValue::Table(_), None, Some(_)) => {
-            let advice = format!("write [[{key}]] with double brackets; there can be several");
+            let advice = if is_section(schema) {
+                format!("write [[{key}]] with double brackets; there can be several")
+            } else {
+                "put it in [brackets]; there can be several".to_owned()
+            };
             findings.refuse(at, "must be a list of tables, not one table", advice);
         }
         _ => {

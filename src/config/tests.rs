@@ -51,8 +51,10 @@ fn compare(schema: &Value, tables: &[&Value], path: &str, missing: &mut Vec<Stri
         if found.is_empty() {
             missing.push(format!("{path} is not shown"));
         } else if is_section(schema) {
-            let rows: Vec<&Value> =
-                found.iter().flat_map(|value| value.as_array().map_or(vec![*value], |rows| rows.iter().collect())).collect();
+            let rows: Vec<&Value> = found
+                .iter()
+                .flat_map(|value| value.as_array().map_or(vec![*value], |rows| rows.iter().collect()))
+                .collect();
             compare(schema.get("items").unwrap_or(schema), &rows, &path, missing);
         } else if let Some(default) = schema.get("default")
             && !found.contains(&default)
@@ -160,8 +162,29 @@ proptest! {
 
 fn edit() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
-        "", "\"", "[", "]", "[[camera]]\n", "[mqtt]\n", "= ", "-1", "nan", "1e400", "99999999999999999999", "{", "}", "\n",
-        "é\u{1f6d2}", "\u{0}", "true", "\"\"", "id = \"x\"\n", "[[camera.zone]]\n", "[]", "0x1F", "1979-05-27T07:32:00Z",
+        "",
+        "\"",
+        "[",
+        "]",
+        "[[camera]]\n",
+        "[mqtt]\n",
+        "= ",
+        "-1",
+        "nan",
+        "1e400",
+        "99999999999999999999",
+        "{",
+        "}",
+        "\n",
+        "é\u{1f6d2}",
+        "\u{0}",
+        "true",
+        "\"\"",
+        "id = \"x\"\n",
+        "[[camera.zone]]\n",
+        "[]",
+        "0x1F",
+        "1979-05-27T07:32:00Z",
     ])
     .prop_map(str::to_owned)
 }

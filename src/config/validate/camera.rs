@@ -8,7 +8,7 @@ use url::Url;
 
 use super::source::source;
 use super::zone::{masks, zones};
-use super::{Site, code, identifier, rules};
+use super::{Refused, Site, code, identifier, rules};
 use crate::config::model::{Camera, Gateway, Place, StreamChoice};
 use crate::config::raw::camera::{RawCamera, RawPlace};
 use crate::config::section::Section;
@@ -74,7 +74,7 @@ fn camera(mut raw: RawCamera, section: &Section, site: &Site, gateway: Option<&G
     Some(Camera {
         id: id?,
         name: raw.name,
-        gb_device_id: gb_device_id?,
+        gb_device_id: gb_device_id.ok()?,
         source: source?,
         stream: raw.stream,
         decode: raw.decode,
@@ -89,17 +89,18 @@ fn camera(mut raw: RawCamera, section: &Section, site: &Site, gateway: Option<&G
     })
 }
 
-/// The outer `None` means that something was reported.
-fn optional_code(key: &str, value: Option<String>, digits: usize, section: &Section) -> Option<Option<String>> {
-    match value {
-        None => Some(None),
-        value => code(key, value, digits, section).map(Some),
-    }
+fn optional_code(
+    key: &str,
+    value: Option<String>,
+    digits: usize,
+    section: &Section,
+) -> Result<Option<String>, Refused> {
+    value.map(|value| code(key, Some(value), digits, section).ok_or(Refused)).transpose()
 }
 
 fn place(raw: RawPlace, section: &Section, gateway: Option<&Gateway>) -> Option<Place> {
     let village_code = optional_code("village_code", raw.village_code, 12, section);
-    if let (Some(Some(village)), Some(gateway)) = (&village_code, gateway)
+    if let (Ok(Some(village)), Some(gateway)) = (&village_code, gateway)
         && !village.starts_with(&format!("{}{}", gateway.county_code, gateway.town_code))
     {
         section.warn("village_code", "lies in another town than the gateway", "the topic names the gateway's town");
@@ -115,5 +116,5 @@ fn place(raw: RawPlace, section: &Section, gateway: Option<&Gateway>) -> Option<
             None
         }
     };
-    Some(Place { village_code: village_code?, grid_code: raw.grid_code, address: raw.address, point })
+    Some(Place { village_code: village_code.ok()?, grid_code: raw.grid_code, address: raw.address, point })
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Site, secret};
+use super::{Refused, Site, secret};
 use crate::config::model::{Delivery, Mqtt, Storage, Tls};
 use crate::config::raw::delivery::{RawMqtt, RawSpool, RawTls};
 use crate::config::section::Section;
@@ -18,23 +18,20 @@ pub(super) fn delivery(
     if mqtt.is_some() && spool.is_some() {
         root.error("spool", "stands beside [mqtt]", "keep one of the two tables: events leave by one way");
     }
-    match mqtt {
-        Some(raw) => broker(raw, &root.table("mqtt"), site).map(|mqtt| Delivery::Mqtt(Box::new(mqtt))),
-        // An [mqtt] table that was refused is reported already; going on without it is harmless.
-        None => {
-            let directory = spool.and_then(|raw| raw.directory).map(|path| site.path(path));
-            Some(Delivery::Spool { directory: directory.unwrap_or_else(|| storage.state_dir.join("spool")) })
-        }
+    if let Some(raw) = mqtt {
+        return broker(raw, &root.table("mqtt"), site).map(|mqtt| Delivery::Mqtt(Box::new(mqtt)));
     }
+    let directory = spool.and_then(|raw| raw.directory).map(|path| site.path(path));
+    Some(Delivery::Spool { directory: directory.unwrap_or_else(|| storage.state_dir.join("spool")) })
 }
 
 fn broker(raw: RawMqtt, section: &Section, site: &Site) -> Option<Mqtt> {
     let host = section.required_text("host", raw.host).filter(|host| is_host(host, section));
     let root_topic = root_topic(raw.root_topic, section);
     let has_tls = raw.tls.is_some();
-    let tls = raw.tls.map(|raw| tls(raw, &section.table("tls"), site));
-    let password = raw.password.map(|raw| secret("password", raw, section, site));
-    if let (Some(host), Some(_), false) = (&host, &password, has_tls || section.is_incomplete("tls"))
+    let tls = raw.tls.map(|raw| tls(raw, &section.table("tls"), site)).transpose();
+    let password = raw.password.map(|raw| secret("password", raw, section, site)).transpose();
+    if let (Some(host), Ok(Some(_)), false) = (&host, &password, has_tls || section.is_incomplete("tls"))
         && !is_loopback(host)
     {
         let message = "the password goes over the network unencrypted";
@@ -46,8 +43,8 @@ fn broker(raw: RawMqtt, section: &Section, site: &Site) -> Option<Mqtt> {
         port: raw.port.map_or(default_port, |port| u16::try_from(port).unwrap_or(default_port)),
         root_topic: root_topic?,
         keep_alive: Duration::from_secs(raw.keep_alive_s),
-        password: password.map_or(Some(None), |secret| secret.map(Some))?,
-        tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
+        password: password.ok()?,
+        tls: tls.ok()?,
         release_on: raw.release_on,
     })
 }
@@ -76,17 +73,18 @@ fn root_topic(topic: String, section: &Section) -> Option<String> {
     Some(topic)
 }
 
-fn tls(raw: RawTls, section: &Section, site: &Site) -> Option<Tls> {
-    let client_key = raw.client_key.map(|raw| secret("client_key", raw, section, site));
-    if raw.client_cert_file.is_some() && client_key.is_none() && !section.is_incomplete("client_key") {
+fn tls(raw: RawTls, section: &Section, site: &Site) -> Result<Tls, Refused> {
+    let has_key = raw.client_key.is_some();
+    let client_key = raw.client_key.map(|raw| secret("client_key", raw, section, site)).transpose();
+    if raw.client_cert_file.is_some() && !has_key && !section.is_incomplete("client_key") {
         section.error("client_key", "is missing", "a client_cert_file needs its key");
     }
-    if client_key.is_some() && raw.client_cert_file.is_none() && !section.is_incomplete("client_cert_file") {
+    if has_key && raw.client_cert_file.is_none() && !section.is_incomplete("client_cert_file") {
         section.error("client_cert_file", "is missing", "a client_key needs its certificate");
     }
-    Some(Tls {
+    Ok(Tls {
         ca_file: raw.ca_file.map(|path| site.path(path)),
         client_cert_file: raw.client_cert_file.map(|path| site.path(path)),
-        client_key: client_key.map_or(Some(None), |secret| secret.map(Some))?,
+        client_key: client_key?,
     })
 }

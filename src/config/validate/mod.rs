@@ -24,6 +24,9 @@ use super::raw::secret::RawSecret;
 use super::section::{Problem, Section};
 use super::structure;
 
+/// Something was given, and was reported.
+struct Refused;
+
 /// What the checks of one configuration share.
 struct Site {
     /// Where relative paths start.
@@ -78,8 +81,12 @@ fn config(raw: RawConfig, root: &Section, site: &Site, text: &str) -> Option<Con
         evidence,
         alert_budget,
         cameras: cameras?,
-        sha256: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hexadecimal(&Sha256::digest(text)),
     })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn located(problem: Problem, document: &Document<'_>, file: &Path) -> Finding {
@@ -122,8 +129,8 @@ fn code(key: &str, value: Option<String>, digits: usize, section: &Section) -> O
     Some(value)
 }
 
-/// Where a secret is. `None` if it was reported.
-fn secret(key: &str, raw: RawSecret, section: &Section, site: &Site) -> Option<SecretRef> {
+/// Where a secret is.
+fn secret(key: &str, raw: RawSecret, section: &Section, site: &Site) -> Result<SecretRef, Refused> {
     let raw = match raw {
         RawSecret::Inline(secret) => return inline_secret(key, secret, section),
         RawSecret::Reference(raw) => raw,
@@ -132,33 +139,33 @@ fn secret(key: &str, raw: RawSecret, section: &Section, site: &Site) -> Option<S
     let reference = match (raw.credential, raw.file, raw.env) {
         (Some(name), None, None) if name.is_empty() || name.contains(['/', '\0']) || name.starts_with('.') => {
             section.error(key, "is not the name of a credential", "use the name before the `:` in LoadCredential=");
-            return None;
+            return Err(Refused);
         }
         (Some(name), None, None) => SecretRef::Credential(name),
         (None, Some(path), None) => SecretRef::File(site.path(path)),
         (None, None, Some(name)) if name.is_empty() || name.contains(['=', '\0']) => {
             section.error(key, "is not the name of an environment variable", "write it without `$` and `=`");
-            return None;
+            return Err(Refused);
         }
         (None, None, Some(name)) => SecretRef::Env(name),
         (None, None, None) => {
             section.error(key, "says not where the secret is", one);
-            return None;
+            return Err(Refused);
         }
         _ => {
             section.error(key, "names several places for one secret", one);
-            return None;
+            return Err(Refused);
         }
     };
-    Some(reference)
+    Ok(reference)
 }
 
-fn inline_secret(key: &str, secret: Secret, section: &Section) -> Option<SecretRef> {
+fn inline_secret(key: &str, secret: Secret, section: &Section) -> Result<SecretRef, Refused> {
     if secret.expose().is_empty() {
         section.error(key, "is empty", "refer to the secret, or leave the key out");
-        return None;
+        return Err(Refused);
     }
     let advice = "use { credential = \"…\" }, { file = \"…\" } or { env = \"…\" }, and change the secret";
     section.warn(key, "a secret is written in the configuration", advice);
-    Some(SecretRef::Inline(secret))
+    Ok(SecretRef::Inline(secret))
 }

@@ -121,8 +121,8 @@ fn common(raw: RawCommon, section: &Section, around: &mut Surroundings<'_>) -> O
     Some(Common {
         id: id?,
         zone: zone?,
-        active: active?,
-        permitted: permitted?,
+        active: active.ok()?,
+        permitted: permitted.ok()?,
         min_score: single(raw.min_score),
         dwell: Duration::from_secs(raw.dwell_s),
         clear_after: Duration::from_secs(raw.clear_after_s),
@@ -135,10 +135,7 @@ fn common(raw: RawCommon, section: &Section, around: &mut Surroundings<'_>) -> O
 fn encroachment(raw: RawEncroachment, section: &Section, around: &mut Surroundings<'_>) -> Option<EncroachmentRule> {
     let common = common(raw_common!(raw), section, around);
     let roles = roles("roles", &raw.roles, section);
-    let line = match raw.shop_line {
-        None => Some(None),
-        Some(line) => shop_line(&line, section).map(Some),
-    };
+    let line = raw.shop_line.map(|line| shop_line(&line, section)).transpose();
     Some(EncroachmentRule {
         common: common?,
         roles: roles?,
@@ -148,7 +145,7 @@ fn encroachment(raw: RawEncroachment, section: &Section, around: &mut Surroundin
             RawAttendance::Optional => Attendance::Optional,
         },
         loading: Duration::from_secs(raw.loading_s),
-        shop_line: line?,
+        shop_line: line.ok()?,
         learn_furniture: Duration::from_secs(raw.learn_furniture_s),
     })
 }

@@ -5,26 +5,27 @@ use std::str::FromStr;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
+use super::Refused;
 use crate::config::raw::window::RawWindow;
 use crate::config::section::Section;
 use crate::domain::schedule::{Days, Schedule, Window};
 
-/// The schedule at `key`; the outer `None` means that something was reported.
+/// The schedule at `key`, if one is given.
 pub(super) fn schedule(
     key: &str,
     raw: Option<Vec<RawWindow>>,
     zone: &TimeZone,
     rule: &Section,
-) -> Option<Option<Schedule>> {
-    let Some(raw) = raw else { return Some(None) };
+) -> Result<Option<Schedule>, Refused> {
+    let Some(raw) = raw else { return Ok(None) };
     if raw.is_empty() {
         rule.error(key, "has no window", "add one such as { from = \"07:00\", to = \"20:00\" }, or drop the key");
-        return None;
+        return Err(Refused);
     }
     let windows: Vec<_> =
         raw.into_iter().enumerate().map(|(index, raw)| window(raw, &rule.element(key, index))).collect();
-    let windows = windows.into_iter().collect::<Option<_>>()?;
-    Some(Some(Schedule { time_zone: zone.clone(), windows }))
+    let windows = windows.into_iter().collect::<Option<_>>().ok_or(Refused)?;
+    Ok(Some(Schedule { time_zone: zone.clone(), windows }))
 }
 
 fn window(raw: RawWindow, section: &Section) -> Option<Window> {

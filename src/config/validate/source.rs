@@ -14,22 +14,23 @@ const PASSWORD_WORDS: [&str; 4] = ["password=", "passwd=", "pwd=", "pass="];
 
 /// Takes the source's keys out of `raw`.
 pub(super) fn source(raw: &mut RawCamera, section: &Section, site: &Site) -> Option<Source> {
-    let password = raw.password.take().map(|raw| secret("password", raw, section, site));
+    let has_password = raw.password.is_some();
+    let password = raw.password.take().map(|raw| secret("password", raw, section, site)).transpose();
     let url = section.required_text("url", raw.url.take())?;
     if let Some(path) = url.strip_prefix("file:") {
-        return clip(path, raw, password.is_some(), section, site);
+        return clip(path, raw, has_password, section, site);
     }
     let url = rtsp_url(&url, section);
     if raw.repeat {
         section.error("repeat", "is meant for clips", "drop it, a camera has no end");
     }
-    if password.is_some() && raw.username.is_none() && !section.is_incomplete("username") {
+    if has_password && raw.username.is_none() && !section.is_incomplete("username") {
         section.error("username", "is missing", "a password needs its user name");
     }
     Some(Source::Rtsp(RtspSource {
         url: url?,
         username: raw.username.take(),
-        password: password.map_or(Some(None), |secret| secret.map(Some))?,
+        password: password.ok()?,
         transport: raw.transport,
     }))
 }

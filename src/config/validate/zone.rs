@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::identifier;
+use super::{Refused, identifier};
 use crate::config::raw::camera::{RawMask, RawZone};
 use crate::config::section::Section;
 use crate::domain::geometry::{Point, Polygon};
@@ -46,13 +46,13 @@ fn polygon(corners: Option<Vec<[f64; 2]>>, section: &Section) -> Option<Polygon>
     }
 }
 
-pub(super) fn shop_line(line: &[[f64; 2]], section: &Section) -> Option<Vec<Point>> {
+pub(super) fn shop_line(line: &[[f64; 2]], section: &Section) -> Result<Vec<Point>, Refused> {
     let in_picture = line.iter().flatten().all(|value| (0.0..=1.0).contains(value));
     if line.len() < 2 || !in_picture {
         section.error("shop_line", "is not a line in the picture", "give two or more points [x, y], each from 0 to 1");
-        return None;
+        return Err(Refused);
     }
-    Some(points(line))
+    Ok(points(line))
 }
 
 fn points(pairs: &[[f64; 2]]) -> Vec<Point> {
