@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::domain::camera::CameraId;
@@ -64,7 +66,8 @@ pub enum Delivery {
 }
 
 /// When the outbox lets a message go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum ReleaseOn {
     /// Receipts once the platform has sent one, PUBACK until then.
     Auto,
@@ -170,7 +173,8 @@ pub struct Inference {
 }
 
 /// Where inference runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// ONNX Runtime's own kernels.
     Cpu,
@@ -197,7 +201,8 @@ pub struct AlertBudget {
 }
 
 /// Which of the camera's streams the URL names; only documentation and checks depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum StreamChoice {
     /// Full size.
     Main,
@@ -206,7 +211,8 @@ pub enum StreamChoice {
 }
 
 /// RTP over what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Interleaved in the RTSP connection; falls back to UDP if the camera answers 461.
     Tcp,
@@ -215,7 +221,8 @@ pub enum Transport {
 }
 
 /// How much of a stream is decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum DecodeMode {
     /// Chosen from the measured keyframe gap.
     Auto,
