@@ -2,7 +2,14 @@
 //!
 //! Pixels are turned into these by the `scene` adapter; what they mean is decided here and in the rules.
 
+mod change;
+pub(crate) mod ground;
+mod view;
+
 use serde::{Deserialize, Serialize};
+
+pub use change::change_between;
+pub use view::{ViewMonitor, ViewState};
 
 /// Width of the luma thumbnail.
 pub const THUMBNAIL_WIDTH: usize = 32;

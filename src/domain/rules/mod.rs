@@ -1,3 +1,96 @@
-//! The three rules.
+//! The three rules. Each looks at one zone and says, look by look, whether its thing is there and
+//! whether it has been there long enough; what becomes of that is the lifecycle's business.
 
+pub(crate) mod crowding;
+pub(crate) mod dumping;
+pub(crate) mod encroachment;
+pub(crate) mod hysteresis;
 pub mod params;
+
+use std::time::Duration;
+
+use super::Timestamp;
+use super::detection::{Detection, Role};
+use super::frame::AnalyzedFrame;
+use super::incident::{EvidenceRef, LabelledBox, Measure};
+use super::tracker::Track;
+
+/// Back for this long, a thing continues the incident that was closed a short while ago.
+pub(crate) const BACK_AFTER: Duration = Duration::from_secs(30);
+
+/// One usable look, as every rule gets it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) at: Timestamp,
+    /// Since the last usable look; zero at the first.
+    pub(crate) gap: Duration,
+    /// Observed time this look stands for: the gap, but never much more than a look interval.
+    pub(crate) credit: Duration,
+    pub(crate) frame: &'a AnalyzedFrame,
+    pub(crate) tracks: &'a [Track],
+    pub(crate) track_of: &'a [Option<usize>],
+}
+
+impl<'a> Look<'a> {
+    /// Every detection with its track.
+    pub(crate) fn seen(self) -> impl Iterator<Item = Seen<'a>> {
+        self.frame
+            .detections
+            .iter()
+            .zip(self.track_of)
+            .map(move |(detection, &track)| Seen { detection, track: track.and_then(|index| self.tracks.get(index)) })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) detection: &'a Detection,
+    pub(crate) track: Option<&'a Track>,
+}
+
+impl Seen<'_> {
+    pub(crate) fn is(&self, role: Role) -> bool {
+        self.detection.roles.contains(role)
+    }
+
+    pub(crate) fn is_moving(&self) -> bool {
+        self.track.is_some_and(Track::is_moving)
+    }
+}
+
+/// Whether the thing an incident is about was there at a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    Seen,
+    NotSeen,
+    /// Something stood in between.
+    Unknown,
+}
+
+/// What a rule makes of one look.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Assessment {
+    /// There for long enough to open an incident.
+    pub(crate) met: bool,
+    /// There for long enough to continue one that was just closed.
+    pub(crate) back: bool,
+    pub(crate) sight: Sight,
+    pub(crate) first_seen: Timestamp,
+    pub(crate) subkind: &'static str,
+    pub(crate) measure: Measure,
+    /// What a change of 25 % is measured on.
+    pub(crate) magnitude: f64,
+    pub(crate) score: f64,
+    pub(crate) frames_hit: u32,
+    pub(crate) frames_seen: u32,
+    pub(crate) boxes: Vec<LabelledBox>,
+    pub(crate) exceptions_checked: Vec<String>,
+    /// Pictures of how it came about, for the lifecycle to take when it opens an incident.
+    pub(crate) evidence: Vec<EvidenceRef>,
+}
+
+/// The names of the schedules that were looked at and did not apply.
+fn schedule_exceptions(common: &params::Common) -> Vec<String> {
+    let schedules = [(&common.active, "active_window"), (&common.permitted, "permit_window")];
+    schedules.into_iter().filter(|(schedule, _)| schedule.is_some()).map(|(_, name)| name.to_owned()).collect()
+}

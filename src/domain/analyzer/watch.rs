@@ -1,0 +1,233 @@
+//! One rule at work on its zone: judgement, incident, and the schedule they stand under.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Timestamp;
+use crate::domain::feedback::{Feedback, Verdict};
+use crate::domain::incident::{CloseReason, Kind};
+use crate::domain::lifecycle::{Desk, Lifecycle, Outcome};
+use crate::domain::rules::crowding::Crowding;
+use crate::domain::rules::dumping::Dumping;
+use crate::domain::rules::encroachment::Encroachment;
+use crate::domain::rules::params::Rule;
+use crate::domain::rules::{Assessment, Look};
+use crate::domain::snapshots::Snapshots;
+use crate::domain::time::after;
+use crate::domain::zone::Zone;
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    rule: Rule,
+    zone: Zone,
+    judge: Judge,
+    lifecycle: Lifecycle,
+}
+
+/// What a watch remembers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct WatchRecord {
+    rule: String,
+    zone: String,
+    kind: Kind,
+    judge: Judge,
+    lifecycle: Lifecycle,
+}
+
+/// What a rule remembers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Judge {
+    Encroachment(Encroachment),
+    Dumping(Dumping),
+    Crowding(Crowding),
+}
+
+/// The platform wants to hear nothing of a zone and kind for a while.
+#[derive(Debug)]
+pub(super) struct Silence {
+    zone: String,
+    kind: Kind,
+    until: Timestamp,
+}
+
+fn kind_of(rule: &Rule) -> Kind {
+    match rule {
+        Rule::Encroachment(_) => Kind::Encroachment,
+        Rule::Dumping(_) => Kind::Dumping,
+        Rule::Crowding(_) => Kind::Crowding,
+    }
+}
+
+impl Watch {
+    pub(super) fn new(rule: Rule, zone: Zone) -> Self {
+        let judge = match &rule {
+            Rule::Encroachment(_) => Judge::Encroachment(Encroachment::default()),
+            Rule::Dumping(_) => Judge::Dumping(Dumping::default()),
+            Rule::Crowding(_) => Judge::Crowding(Crowding::default()),
+        };
+        Self { rule, zone, judge, lifecycle: Lifecycle::default() }
+    }
+
+    pub(super) fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    pub(super) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.lifecycle.is_open()
+    }
+
+    /// Whether the rule looks for anything at this moment.
+    pub(super) fn applies(&self, at: Timestamp) -> bool {
+        let common = self.rule.common();
+        common.active.as_ref().is_none_or(|active| active.is_active(at))
+            && !common.permitted.as_ref().is_some_and(|permitted| permitted.is_active(at))
+    }
+
+    /// When [`Self::applies`] may next change its answer.
+    pub(super) fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
+        let common = self.rule.common();
+        [&common.active, &common.permitted].into_iter().flatten().filter_map(|s| s.next_change(after)).min()
+    }
+
+    pub(super) fn observe(&mut self, look: Look<'_>, desk: &mut Desk<'_>) {
+        if !self.applies(look.at) {
+            self.close(CloseReason::RuleDisabled, look.at, desk);
+            self.suspend(desk.snapshots);
+            return;
+        }
+        let open = self.lifecycle.is_open();
+        let Some(assessment) = self.judge(look, open, desk.snapshots) else { return };
+        let kind = kind_of(&self.rule);
+        let outcome = self.lifecycle.observe(look.at, assessment, self.rule.common(), kind, desk);
+        self.tell(outcome, desk.snapshots);
+    }
+
+    fn judge(&mut self, look: Look<'_>, open: bool, snapshots: &mut Snapshots) -> Option<Assessment> {
+        match (&mut self.judge, &self.rule) {
+            (Judge::Encroachment(judge), Rule::Encroachment(rule)) => {
+                Some(judge.observe(look, rule, &self.zone, open, snapshots))
+            }
+            (Judge::Dumping(judge), Rule::Dumping(rule)) => judge.observe(look, rule, &self.zone, open, snapshots),
+            (Judge::Crowding(judge), Rule::Crowding(rule)) => Some(judge.observe(look, rule, &self.zone, open)),
+            _ => None,
+        }
+    }
+
+    fn tell(&mut self, outcome: Outcome, snapshots: &mut Snapshots) {
+        match (outcome, &mut self.judge) {
+            (Outcome::None, _) => {}
+            (Outcome::Opened, Judge::Encroachment(judge)) => judge.opened(),
+            (Outcome::Opened, Judge::Dumping(judge)) => judge.opened(),
+            (Outcome::Opened, Judge::Crowding(_)) => {}
+            (Outcome::Closed(reason), Judge::Encroachment(judge)) => judge.closed(reason),
+            (Outcome::Closed(reason), Judge::Dumping(judge)) => judge.closed(reason, snapshots),
+            (Outcome::Closed(reason), Judge::Crowding(judge)) => judge.closed(reason),
+        }
+    }
+
+    fn suspend(&mut self, snapshots: &mut Snapshots) {
+        match &mut self.judge {
+            Judge::Encroachment(judge) => judge.suspend(snapshots),
+            Judge::Dumping(judge) => judge.suspend(snapshots),
+            Judge::Crowding(judge) => judge.suspend(),
+        }
+    }
+
+    pub(super) fn close(&mut self, reason: CloseReason, at: Timestamp, desk: &mut Desk<'_>) {
+        if self.lifecycle.close(reason, at, None, desk) {
+            self.tell(Outcome::Closed(reason), desk.snapshots);
+        }
+    }
+
+    /// Acts on feedback about an incident of this watch.
+    pub(super) fn handle_feedback(
+        &mut self,
+        feedback: &Feedback,
+        at: Timestamp,
+        desk: &mut Desk<'_>,
+    ) -> Option<Silence> {
+        if !self.lifecycle.is_about(feedback.event_id) {
+            return None;
+        }
+        let common = self.rule.common();
+        let outcome = self.lifecycle.handle_feedback(feedback, at, common, desk);
+        let until = after(at, common.cool_down);
+        self.tell(outcome, desk.snapshots);
+        if feedback.verdict == Verdict::FalseAlarm {
+            match &mut self.judge {
+                Judge::Encroachment(judge) => judge.dismiss(),
+                Judge::Dumping(judge) => judge.dismiss(desk.snapshots),
+                Judge::Crowding(judge) => judge.dismiss(),
+            }
+        }
+        let silent = matches!(feedback.verdict, Verdict::Rejected | Verdict::FalseAlarm);
+        silent.then(|| Silence { zone: self.zone.id.clone(), kind: kind_of(&self.rule), until })
+    }
+
+    pub(super) fn respect(&mut self, silence: &Silence) {
+        if silence.zone == self.zone.id && silence.kind == kind_of(&self.rule) {
+            self.lifecycle.silence(silence.until);
+        }
+    }
+
+    pub(super) fn next_deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let own = self.lifecycle.next_deadline(self.rule.common())?;
+        Some(self.next_change(now).map_or(own, |change| change.min(own)))
+    }
+
+    pub(super) fn fire(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        if !self.applies(at) {
+            self.close(CloseReason::RuleDisabled, at, desk);
+        }
+        let outcome = self.lifecycle.fire(at, self.rule.common(), desk);
+        self.tell(outcome, desk.snapshots);
+    }
+
+    pub(super) fn wants_dense_looks(&self, at: Timestamp) -> bool {
+        let candidate = match &self.judge {
+            Judge::Encroachment(judge) => judge.has_candidate(),
+            Judge::Dumping(judge) => judge.has_candidate(),
+            Judge::Crowding(judge) => judge.has_candidate(),
+        };
+        self.applies(at) && ((candidate && !self.lifecycle.is_open()) || self.lifecycle.wants_dense_looks(at))
+    }
+
+    pub(super) fn next_look(&self) -> Option<Timestamp> {
+        self.lifecycle.next_look()
+    }
+
+    pub(super) fn save(&self) -> WatchRecord {
+        WatchRecord {
+            rule: self.rule.common().id.clone(),
+            zone: self.zone.id.clone(),
+            kind: kind_of(&self.rule),
+            judge: self.judge.clone(),
+            lifecycle: self.lifecycle.clone(),
+        }
+    }
+
+    pub(super) fn is_continued_by(&self, record: &WatchRecord) -> bool {
+        let common = self.rule.common();
+        common.id == record.rule && common.zone == record.zone && kind_of(&self.rule) == record.kind
+    }
+
+    pub(super) fn restore(&mut self, record: WatchRecord) {
+        (self.judge, self.lifecycle) = (record.judge, record.lifecycle);
+    }
+}
+
+impl WatchRecord {
+    /// Ends what was going on: nobody watches it any more.
+    pub(super) fn disable(mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        self.lifecycle.close(CloseReason::RuleDisabled, at, None, desk);
+        match self.judge {
+            Judge::Encroachment(mut judge) => judge.suspend(desk.snapshots),
+            Judge::Dumping(mut judge) => judge.suspend(desk.snapshots),
+            Judge::Crowding(_) => {}
+        }
+    }
+}

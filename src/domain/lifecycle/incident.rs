@@ -1,0 +1,304 @@
+//! One incident between its first and its last report.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Desk, UPDATE_SPACING, VERIFY_PATIENCE, closing_role};
+use crate::domain::Timestamp;
+use crate::domain::incident::{
+    CloseReason, EvidenceRole, IncidentTransition, Kind, Phase, Verification, VerificationResult,
+};
+use crate::domain::rules::params::Common;
+use crate::domain::rules::{Assessment, Sight};
+use crate::domain::time::{after, elapsed};
+
+/// An update without any change, to say that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(30 * 60);
+/// Relative change of the measure that is worth an update.
+const WORTH_TELLING: f64 = 0.25;
+/// The measure is smoothed over this, so that counts which flicker are no change.
+const SMOOTHING: Duration = Duration::from_secs(30);
+/// Looks that have to find nothing before a verification says `cleared`.
+const LOOKS_TO_CLEAR: u32 = 3;
+/// Boxes in a message.
+const MAX_BOXES: usize = 50;
+
+/// An incident that is being reported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct OpenIncident {
+    /// What was said last; the next step starts from it.
+    last: IncidentTransition,
+    opened_at: Timestamp,
+    last_report: Timestamp,
+    last_look: Timestamp,
+    absent_since: Option<Timestamp>,
+    magnitude: f64,
+    reported: f64,
+    verification: Option<PendingVerification>,
+    settled_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct PendingVerification {
+    due: Timestamp,
+    seq: Option<u64>,
+    looks: u32,
+    seen: bool,
+}
+
+/// An incident that was closed, as long as it can still matter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub(super) last: IncidentTransition,
+    opened_at: Timestamp,
+    last_report: Timestamp,
+    finished: bool,
+}
+
+impl Ended {
+    pub(super) fn at(&self) -> Timestamp {
+        self.last.at
+    }
+
+    /// Until when its thing was this incident's and no other's.
+    pub(super) fn open_until(&self) -> Timestamp {
+        self.last.cleared.unwrap_or(self.last.at)
+    }
+
+    /// The platform has closed the case.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    pub(super) fn may_continue(&self, at: Timestamp, common: &Common) -> bool {
+        let reason_allows = matches!(
+            self.last.phase,
+            Phase::Closed(CloseReason::Cleared | CloseReason::CameraLost | CloseReason::ViewChanged)
+        );
+        reason_allows
+            && !self.finished
+            && elapsed(self.last.at, at) <= common.reopen_within
+            && elapsed(self.last_report, at) >= UPDATE_SPACING
+            && elapsed(self.opened_at, at) < common.max_duration
+    }
+}
+
+impl OpenIncident {
+    pub(super) fn open(
+        event_id: Uuid,
+        related: Option<Uuid>,
+        at: Timestamp,
+        seen: Assessment,
+        common: &Common,
+        kind: Kind,
+        desk: &mut Desk<'_>,
+    ) -> Self {
+        let magnitude = seen.magnitude;
+        let mut evidence = seen.evidence;
+        evidence.push(desk.snapshots.keep(EvidenceRole::Confirmed, at));
+        let last = IncidentTransition {
+            event_id,
+            revision: 1,
+            phase: Phase::Opened,
+            kind,
+            subkind: seen.subkind.to_owned(),
+            zone: common.zone.clone(),
+            rule: common.id.clone(),
+            at,
+            first_seen: seen.first_seen,
+            confirmed: at,
+            last_seen: at,
+            cleared: None,
+            measure: seen.measure,
+            score: seen.score,
+            frames_hit: seen.frames_hit,
+            frames_seen: seen.frames_seen,
+            boxes: limited(seen.boxes),
+            evidence,
+            exceptions_checked: seen.exceptions_checked,
+            related,
+            verification: None,
+        };
+        desk.out.push_back(last.clone());
+        Self::from_parts(last, at, at, magnitude)
+    }
+
+    pub(super) fn reopen(ended: Ended, at: Timestamp, seen: Assessment, desk: &mut Desk<'_>) -> Self {
+        let mut incident = Self::from_parts(ended.last, ended.opened_at, at, seen.magnitude);
+        let evidence = seen.evidence.clone();
+        incident.take_in(at, &seen);
+        incident.last.cleared = None;
+        incident.last.evidence = evidence;
+        incident.last.evidence.push(desk.snapshots.keep(EvidenceRole::Latest, at));
+        incident.report(Phase::Updated, at, desk);
+        incident
+    }
+
+    fn from_parts(last: IncidentTransition, opened_at: Timestamp, at: Timestamp, magnitude: f64) -> Self {
+        Self {
+            last,
+            opened_at,
+            last_report: at,
+            last_look: at,
+            absent_since: None,
+            magnitude,
+            reported: magnitude,
+            verification: None,
+            settled_at: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> Uuid {
+        self.last.event_id
+    }
+
+    pub(super) fn absent_since(&self) -> Option<Timestamp> {
+        self.absent_since
+    }
+
+    pub(super) fn settle(&mut self, at: Timestamp) {
+        self.settled_at.get_or_insert(at);
+    }
+
+    pub(super) fn ends_at(&self, common: &Common) -> Timestamp {
+        after(self.opened_at, common.max_duration).max(self.last_report)
+    }
+
+    /// Takes in one look; the answer is the reason to end it, if there is one.
+    pub(super) fn follow(
+        &mut self,
+        at: Timestamp,
+        seen: &Assessment,
+        common: &Common,
+        desk: &mut Desk<'_>,
+    ) -> Option<CloseReason> {
+        match seen.sight {
+            Sight::Seen => self.take_in(at, seen),
+            Sight::NotSeen => _ = self.absent_since.get_or_insert(at),
+            Sight::Unknown => {}
+        }
+        self.last_look = at;
+        self.try_verification(at, seen.sight, desk);
+        let gone = seen.sight == Sight::NotSeen
+            && self.absent_since.is_some_and(|since| elapsed(since, at) >= common.clear_after);
+        if gone {
+            self.last.evidence = vec![desk.snapshots.keep(closing_role(seen.sight), at)];
+            return Some(CloseReason::Cleared);
+        }
+        if seen.sight != Sight::Seen {
+            return None;
+        }
+        if let Some(settled) = self.settled_at {
+            let later = elapsed(settled, at) >= common.reopen_within.max(UPDATE_SPACING);
+            return (later && seen.met).then_some(CloseReason::Superseded);
+        }
+        let changed = (self.magnitude - self.reported).abs() >= WORTH_TELLING * self.reported.abs().max(1e-9);
+        if self.may_update(at) && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
+            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Latest, at)];
+            self.report(Phase::Updated, at, desk);
+        }
+        None
+    }
+
+    fn take_in(&mut self, at: Timestamp, seen: &Assessment) {
+        let gap = elapsed(self.last_look, at).as_secs_f64();
+        self.magnitude += (seen.magnitude - self.magnitude) * gap / (gap + SMOOTHING.as_secs_f64());
+        self.absent_since = None;
+        self.last.last_seen = at;
+        self.last.measure = seen.measure.clone();
+        self.last.score = seen.score;
+        (self.last.frames_hit, self.last.frames_seen) = (seen.frames_hit, seen.frames_seen);
+        self.last.boxes = limited(seen.boxes.clone());
+    }
+
+    fn may_update(&self, at: Timestamp) -> bool {
+        elapsed(self.last_report, at) >= UPDATE_SPACING
+    }
+
+    pub(super) fn verify(&mut self, due: Timestamp, seq: Option<u64>) {
+        self.verification = Some(PendingVerification { due, seq, looks: 0, seen: false });
+    }
+
+    pub(super) fn is_verifying(&self, at: Timestamp) -> bool {
+        self.verification.is_some_and(|pending| pending.due <= at)
+    }
+
+    pub(super) fn verification_due(&self) -> Option<Timestamp> {
+        self.verification.map(|pending| pending.due)
+    }
+
+    pub(super) fn verification_deadline(&self) -> Option<Timestamp> {
+        let deadline = after(self.verification?.due, VERIFY_PATIENCE);
+        Some(deadline.max(after(self.last_report, UPDATE_SPACING)))
+    }
+
+    fn try_verification(&mut self, at: Timestamp, sight: Sight, desk: &mut Desk<'_>) {
+        let Some(pending) = self.verification.as_mut().filter(|pending| pending.due <= at) else { return };
+        if sight == Sight::Unknown {
+            return;
+        }
+        pending.looks += 1;
+        pending.seen |= sight == Sight::Seen;
+        let answer = match (pending.seen, pending.looks) {
+            (true, _) => VerificationResult::StillPresent,
+            (false, LOOKS_TO_CLEAR..) => VerificationResult::Cleared,
+            (false, _) => return,
+        };
+        if self.may_update(at) {
+            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Verification, at)];
+            self.answer(answer, at, desk);
+        }
+    }
+
+    /// No usable picture came in time.
+    pub(super) fn cannot_tell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        self.last.evidence.clear();
+        self.answer(VerificationResult::CannotTell, at, desk);
+    }
+
+    fn answer(&mut self, result: VerificationResult, at: Timestamp, desk: &mut Desk<'_>) {
+        let Some(pending) = self.verification.take() else { return };
+        self.last.verification = Some(Verification { result, checked_at: at, feedback_seq: pending.seq });
+        self.report(Phase::Updated, at, desk);
+    }
+
+    fn report(&mut self, phase: Phase, at: Timestamp, desk: &mut Desk<'_>) {
+        self.last.phase = phase;
+        self.last.revision += 1;
+        self.last.at = at;
+        desk.out.push_back(self.last.clone());
+        self.last.evidence.clear();
+        self.last.verification = None;
+        (self.last_report, self.reported) = (at, self.magnitude);
+    }
+
+    /// The last report.
+    pub(super) fn end(
+        mut self,
+        reason: CloseReason,
+        at: Timestamp,
+        cleared: Option<Timestamp>,
+        desk: &mut Desk<'_>,
+    ) -> Ended {
+        let (opened_at, last_report) = (self.opened_at, self.last_report);
+        if reason != CloseReason::Cleared {
+            self.last.evidence.clear();
+        }
+        if reason == CloseReason::Cleared
+            && let Some(pending) = self.verification.filter(|pending| pending.due <= at)
+        {
+            let result = VerificationResult::Cleared;
+            self.last.verification = Some(Verification { result, checked_at: at, feedback_seq: pending.seq });
+        }
+        self.last.cleared = cleared;
+        self.report(Phase::Closed(reason), at, desk);
+        Ended { last: self.last, opened_at, last_report, finished: self.settled_at.is_some() }
+    }
+}
+
+fn limited(mut boxes: Vec<crate::domain::incident::LabelledBox>) -> Vec<crate::domain::incident::LabelledBox> {
+    boxes.truncate(MAX_BOXES);
+    boxes
+}

@@ -1,0 +1,42 @@
+//! Which pictures are wanted for evidence.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::incident::{EvidenceRef, EvidenceRole, SnapshotId, SnapshotRequest};
+
+/// Hands out snapshot names and queues the wishes. The queue is drained by the owner after each
+/// input, so it never holds more than one frame's wishes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Snapshots {
+    next: u64,
+    #[serde(skip)]
+    requests: VecDeque<SnapshotRequest>,
+}
+
+impl Snapshots {
+    pub(crate) fn new() -> Self {
+        Self { next: 1, requests: VecDeque::new() }
+    }
+
+    /// Asks for the picture that is being handled, taken at `at`.
+    pub(crate) fn keep(&mut self, role: EvidenceRole, at: Timestamp) -> EvidenceRef {
+        let snapshot = SnapshotId(self.next);
+        self.next += 1;
+        self.requests.push_back(SnapshotRequest::Keep(snapshot));
+        EvidenceRef { snapshot, role, captured_at: at }
+    }
+
+    /// Gives up a picture that no transition was given.
+    pub(crate) fn discard(&mut self, evidence: Option<EvidenceRef>) {
+        if let Some(evidence) = evidence {
+            self.requests.push_back(SnapshotRequest::Discard(evidence.snapshot));
+        }
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<SnapshotRequest> {
+        self.requests.pop_front()
+    }
+}
