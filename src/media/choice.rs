@@ -8,6 +8,9 @@ use crate::config::DecodeMode;
 /// since a look would otherwise wait for minutes of pictures to be decoded.
 const LONGEST_BURST: Duration = Duration::from_secs(12);
 
+/// Keyframes that come every two seconds come after 2.01 s now and then.
+const TOLERANCE: f64 = 1.1;
+
 /// A decode mode that is not `auto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
@@ -28,7 +31,7 @@ pub(super) fn effort(mode: DecodeMode, keyframe_gap: Option<Duration>, max_gap: 
         DecodeMode::Continuous => Effort::Continuous,
         DecodeMode::Auto => match keyframe_gap {
             None => Effort::Keyframe,
-            Some(gap) if gap <= max_gap => Effort::Keyframe,
+            Some(gap) if gap <= max_gap.mul_f64(TOLERANCE) => Effort::Keyframe,
             Some(gap) if gap <= LONGEST_BURST && group_fits => Effort::Burst,
             Some(_) => Effort::Continuous,
         },

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::auth::LoginGate;
 use super::boundary::{AuthLedger, FrameSource, MediaCounts, SourceEvent, WatchCamera};
 use super::camera;
+use super::decoder;
 use super::mailbox::Mailbox;
 use super::pool::DecodePool;
 use crate::clock::Clock;
@@ -74,6 +75,18 @@ pub(super) struct Shared {
     pub(super) pool: DecodePool,
 }
 
+impl Shared {
+    pub(super) fn start(
+        options: MediaOptions,
+        clock: Arc<dyn Clock>,
+        auth: Arc<dyn AuthLedger>,
+    ) -> std::io::Result<Self> {
+        decoder::silence_log();
+        let pool = DecodePool::start(options.decode_threads, options.decode_timeout, &clock)?;
+        Ok(Self { options, clock, gate: LoginGate::new(auth), pool })
+    }
+}
+
 /// Everything that reads cameras. Owns one task per watched camera and the decode threads.
 #[derive(Debug)]
 pub struct Media {
@@ -83,12 +96,10 @@ pub struct Media {
 }
 
 impl Media {
-    /// Starts the decode pool. Must be called within a tokio runtime.
-    #[must_use]
-    pub fn start(options: MediaOptions, clock: Arc<dyn Clock>, auth: Arc<dyn AuthLedger>) -> Self {
-        let pool = DecodePool::start(options.decode_threads, options.decode_timeout, Arc::clone(&clock));
-        let shared = Shared { options, clock, gate: LoginGate::new(auth), pool };
-        Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    /// Starts the decode pool; fails if the system gives no threads. Call it within a tokio runtime.
+    pub fn start(options: MediaOptions, clock: Arc<dyn Clock>, auth: Arc<dyn AuthLedger>) -> std::io::Result<Self> {
+        let shared = Shared::start(options, clock, auth)?;
+        Ok(Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stop: CancellationToken::new() })
     }
 
     /// Begins to watch a camera; it is left alone when the returned source is dropped.
@@ -110,8 +121,14 @@ impl Media {
     pub async fn stop(self, deadline: Duration) -> bool {
         self.stop.cancel();
         self.tasks.close();
-        let drained = tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok();
-        drained && self.shared.pool.stop()
+        let drain = async {
+            self.tasks.wait().await;
+            self.shared.pool.close();
+            while !self.shared.pool.is_finished() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(deadline, drain).await.is_ok()
     }
 }
 

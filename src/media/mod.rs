@@ -11,15 +11,20 @@ pub mod auth;
 pub mod boundary;
 #[cfg(feature = "ffmpeg")]
 mod camera;
+#[cfg(feature = "ffmpeg")]
+mod challenge;
 mod choice;
 #[cfg(feature = "ffmpeg")]
 pub mod clip;
 #[cfg(feature = "ffmpeg")]
 mod decoder;
 #[cfg(feature = "ffmpeg")]
+mod desk;
+#[cfg(feature = "ffmpeg")]
 mod file;
 mod gop_ring;
 mod health;
+mod ingest;
 #[cfg(feature = "ffmpeg")]
 pub mod live;
 mod mailbox;
@@ -29,5 +34,7 @@ mod pool;
 pub mod probe;
 mod rate;
 mod rtsp;
+#[cfg(feature = "ffmpeg")]
+mod session;
 mod sps;
 mod stream_clock;
