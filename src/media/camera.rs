@@ -137,19 +137,17 @@ impl Task {
                 outcome = outcome_of(&mut pending) => {
                     self.take_outcome(outcome, desk, &mut health)?;
                 }
-                received = session.next() => match received? {
-                    Some(received) => {
-                        self.take_in(received, session, desk, &mut health);
-                        silence.set(tokio::time::sleep(desk.rate.silence_limit(options.silence_limit)));
-                    }
-                    None => {
+                received = session.next() => {
+                    let Some(received) = received? else {
                         if pending.is_some() {
                             let outcome = outcome_of(&mut pending).await;
                             self.take_outcome(outcome, desk, &mut health)?;
                         }
                         return Ok(End::ClipEnded);
-                    }
-                },
+                    };
+                    self.take_in(received, session, desk, &mut health);
+                    silence.set(tokio::time::sleep(desk.rate.silence_limit(options.silence_limit)));
+                }
                 changed = plans.changed() => if changed.is_err() { return Ok(End::Stopped) },
             }
             if pending.is_none()
@@ -180,7 +178,7 @@ impl Task {
             counts.oversize += u64::from(oversize);
             counts.ring_dropped = counts.ring_dropped.max(desk.missed);
         });
-        let now = received.received_at;
+        let now = received.at;
         if let Some(parameters) = received.stream.take() {
             desk.restart(session.decoder_spec(parameters.codec, self.shared.options.max_pixels));
             self.describe(parameters, desk);

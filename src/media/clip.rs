@@ -64,7 +64,7 @@ impl ClipSource {
             codec: demuxer.parameters.codec.name().to_owned(),
             width: demuxer.parameters.width,
             height: demuxer.parameters.height,
-            frame_rate: Some(1e6 / demuxer.gap_us().max(1) as f32),
+            frame_rate: Some(demuxer.frame_rate()),
             keyframe_s: Some(index.keyframe_gap.as_secs_f32()),
         };
         let report = StreamReport { state: StreamState::Ok, at: start, detail: String::new() };

@@ -81,10 +81,11 @@ impl Decoder {
     pub(super) fn check_header(&self) -> Result<(u32, u32), DecodeError> {
         let (width, height) = (self.inner.width(), self.inner.height());
         self.check_size(width, height)?;
-        match self.inner.format() {
-            Pixel::YUV420P | Pixel::YUVJ420P | Pixel::None => Ok((width, height)),
-            other => Err(unsupported_format(other)),
+        // The header of an elementary stream need not tell.
+        if self.inner.format() != Pixel::None {
+            full_range(self.inner.format(), color::Range::Unspecified)?;
         }
+        Ok((width, height))
     }
 
     fn check_size(&self, width: u32, height: u32) -> Result<(), DecodeError> {
@@ -152,11 +153,7 @@ impl Picture {
     /// Copies the planes into a frame without row padding.
     pub(super) fn to_frame(&self) -> Result<Frame, DecodeError> {
         let video = &self.video;
-        let full_range = match video.format() {
-            Pixel::YUV420P => video.color_range() == color::Range::JPEG,
-            Pixel::YUVJ420P => true,
-            other => return Err(unsupported_format(other)),
-        };
+        let full_range = full_range(video.format(), video.color_range())?;
         let (width, height) = (video.width(), video.height());
         let plane = |index, width: u32, height: u32| tight(video.data(index), video.stride(index), width, height);
         let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
@@ -177,8 +174,12 @@ pub(super) fn silence_log() {
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
 }
 
-fn unsupported_format(format: Pixel) -> DecodeError {
-    DecodeError::Unsupported(format!("pixel format {format:?} is not decoded, only 8-bit 4:2:0"))
+/// Whether luma uses 0–255; refuses every layout but 8-bit 4:2:0.
+fn full_range(format: Pixel, range: color::Range) -> Result<bool, DecodeError> {
+    if format == Pixel::YUV420P || format == Pixel::YUVJ420P {
+        return Ok(format == Pixel::YUVJ420P || range == color::Range::JPEG);
+    }
+    Err(DecodeError::Unsupported(format!("pixel format {format:?} is not decoded, only 8-bit 4:2:0")))
 }
 
 fn tight(data: &[u8], stride: usize, width: u32, height: u32) -> Vec<u8> {

@@ -71,8 +71,8 @@ impl Desk {
 
     /// Takes in a picture.
     pub(super) fn push(&mut self, received: Received) {
-        let captured_at = self.clock.observe(received.media_us, received.received_at);
-        self.rate.observe(received.received_at, received.keyframe);
+        let captured_at = self.clock.observe(received.media_us, received.at);
+        self.rate.observe(received.at, received.keyframe);
         let seq = self.next_seq;
         self.next_seq += 1;
         self.ring.push(AccessUnit { seq, captured_at, keyframe: received.keyframe, data: received.data });

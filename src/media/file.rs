@@ -110,8 +110,10 @@ impl Demuxer {
         }
     }
 
-    pub(super) fn gap_us(&self) -> i64 {
-        self.gap_us
+    /// Pictures per second, by the header.
+    pub(super) fn frame_rate(&self) -> f32 {
+        let gap = Duration::from_micros(self.gap_us.max(1).unsigned_abs());
+        1.0 / gap.as_secs_f32()
     }
 }
 
@@ -177,7 +179,7 @@ impl FilePlayer {
         }
         Ok(self.due.take().map(|packet| Received {
             media_us,
-            received_at: due_at,
+            at: due_at,
             keyframe: packet.keyframe,
             lost_packets: 0,
             data: packet.data,
@@ -200,7 +202,7 @@ fn read(path: &Path, mut demuxer: Demuxer, repeat: bool, packets: &mpsc::Sender<
     loop {
         while let Some(mut packet) = demuxer.next() {
             packet.media_us += round_us;
-            end_us = end_us.max(packet.media_us + demuxer.gap_us());
+            end_us = end_us.max(packet.media_us + demuxer.gap_us);
             if packets.blocking_send(Ok(packet)).is_err() {
                 return;
             }

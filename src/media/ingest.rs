@@ -11,7 +11,7 @@ use crate::domain::camera::StreamState;
 pub(super) struct Received {
     /// The stream's own time.
     pub media_us: i64,
-    pub received_at: Timestamp,
+    pub at: Timestamp,
     pub keyframe: bool,
     /// RTP packets missing before it.
     pub lost_packets: u32,

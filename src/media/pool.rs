@@ -98,11 +98,11 @@ fn work(queue: &Mutex<Receiver<Posted>>, time_limit: Duration, clock: &dyn Clock
             continue;
         }
         let deadline = clock.now() + time_limit;
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| decode(job, deadline, clock)));
-        match outcome {
+        if let Ok(outcome) = std::panic::catch_unwind(AssertUnwindSafe(|| decode(job, deadline, clock))) {
             // The camera may have gone meanwhile.
-            Ok(outcome) => drop(reply.send(outcome)),
-            Err(_) => tracing::error!("a decoder panicked; its camera starts afresh"),
+            drop(reply.send(outcome));
+        } else {
+            tracing::error!("a decoder panicked; its camera starts afresh");
         }
     }
 }
@@ -118,9 +118,9 @@ fn decode(job: DecodeJob, deadline: Timestamp, clock: &dyn Clock) -> Outcome {
     };
     decoder.skip_non_reference(job.skip_non_reference);
     let mut newest: Option<Picture> = None;
-    let mut decoded = 0;
+    let mut pictures = 0;
     let mut sink = |picture: Picture| {
-        decoded += 1;
+        pictures += 1;
         if picture.captured_at >= job.wanted_at {
             newest = Some(picture);
         }
@@ -141,7 +141,7 @@ fn decode(job: DecodeJob, deadline: Timestamp, clock: &dyn Clock) -> Outcome {
     } else if intact && let Err(error) = decoder.drain(&mut sink) {
         outcome.note(error);
     }
-    outcome.decoded = decoded;
+    outcome.decoded = pictures;
     match newest.map(|picture| picture.to_frame()) {
         Some(Ok(frame)) => outcome.frame = Some(frame),
         Some(Err(error)) => outcome.note(error),

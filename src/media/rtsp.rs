@@ -242,7 +242,7 @@ fn check_parameters(
 fn sps_of(video: &VideoParameters) -> Option<&[u8]> {
     match video.codec_params() {
         VideoParametersCodec::H264 { sps, .. } | VideoParametersCodec::H265 { sps, .. } => Some(sps),
-        _ => None,
+        VideoParametersCodec::Jpeg | _ => None,
     }
 }
 
@@ -291,7 +291,7 @@ impl RtspSession {
         } else {
             Bytes::from(frame.into_data())
         };
-        Ok(Some(Received { media_us, received_at, keyframe, lost_packets, data, stream }))
+        Ok(Some(Received { media_us, at: received_at, keyframe, lost_packets, data, stream }))
     }
 
     /// Ends the session at the camera, which may have only few of them.
@@ -304,8 +304,8 @@ impl RtspSession {
 
 /// Waits until the camera has confirmed TEARDOWN of the dropped session, if there was one.
 async fn end_session(group: &SessionGroup, timeout: Duration) {
-    match tokio::time::timeout(timeout, group.await_teardown()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) | Err(_) => tracing::debug!("the camera did not confirm TEARDOWN"),
+    let confirmed = tokio::time::timeout(timeout, group.await_teardown()).await;
+    if !matches!(confirmed, Ok(Ok(()))) {
+        tracing::debug!("the camera did not confirm TEARDOWN");
     }
 }

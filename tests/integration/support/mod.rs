@@ -1,1 +1,4 @@
 //! Real servers and paths that several tests share.
+
+pub(crate) mod clips;
+pub(crate) mod rtsp;
