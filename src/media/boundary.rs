@@ -3,11 +3,19 @@
 //! Nothing here holds a type of the RTSP or decoding library, so that the other side can become a
 //! process of its own without a change on this side.
 
+use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::BoxFuture;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::config::{DecodeMode, Secret, Transport};
 use crate::domain::Timestamp;
-use crate::domain::camera::{LookPlan, StreamInfo, StreamState};
+use crate::domain::camera::{CameraId, LookPlan, StreamInfo, StreamState};
 use crate::domain::frame::Frame;
 
 /// Gives the pictures of one camera or clip.
@@ -39,4 +47,126 @@ pub struct StreamReport {
     pub at: Timestamp,
     /// In words a field installer understands; never holds a credential.
     pub detail: String,
+}
+
+/// Order to watch one camera. Plain data, so that it can be sent to another process.
+#[derive(Debug, Clone)]
+pub struct WatchCamera {
+    /// On every log line.
+    pub id: CameraId,
+    /// Where the pictures come from, with the secret read.
+    pub source: ResolvedSource,
+    /// How much is decoded.
+    pub decode: DecodeMode,
+    /// Time between two looks while nothing happens.
+    pub look_interval: Duration,
+    /// Compressed pictures kept, in bytes.
+    pub ring_max_bytes: usize,
+}
+
+/// A source whose secret has been read.
+#[derive(Clone)]
+pub enum ResolvedSource {
+    /// A camera.
+    Rtsp {
+        /// Credentials in it are removed before use.
+        url: Url,
+        /// Login name.
+        username: Option<String>,
+        /// Login password.
+        password: Option<Secret>,
+        /// RTP over what; TCP falls back to UDP when the camera answers 461.
+        transport: Transport,
+    },
+    /// A clip, played in real time.
+    File {
+        /// The clip.
+        path: PathBuf,
+        /// Start again at its end.
+        repeat: bool,
+    },
+}
+
+impl fmt::Debug for ResolvedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rtsp { url, transport, .. } => write!(f, "Rtsp({} over {transport:?})", without_credentials(url)),
+            Self::File { path, repeat } => write!(f, "File({}, repeat: {repeat})", path.display()),
+        }
+    }
+}
+
+/// The URL without user name and password: the only form that may be shown.
+#[must_use]
+pub fn without_credentials(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both fail only for URLs that cannot hold credentials.
+    if url.set_username("").is_ok() && url.set_password(None).is_ok() {
+        return url;
+    }
+    url
+}
+
+/// An account on a device. Ports are left out on purpose: a lock-out is the device's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AuthKey {
+    /// Host name or address, lower case.
+    pub host: String,
+    /// Login name; empty without one.
+    pub account: String,
+    /// SHA-256 of host, account and password, hexadecimal: another password is another key, which
+    /// lifts the stop.
+    pub fingerprint: String,
+}
+
+impl AuthKey {
+    /// The key of one login.
+    #[must_use]
+    pub fn new(host: &str, account: &str, password: Option<&Secret>) -> Self {
+        let host = host.to_ascii_lowercase();
+        let mut digest = Sha256::new();
+        for part in [host.as_str(), account, password.map_or("", Secret::expose)] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        let fingerprint = digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        Self { host, account: account.to_owned(), fingerprint }
+    }
+}
+
+/// Counts refused logins per account and host, durably where the implementation is: a service that
+/// restarts for ever must not lock an account.
+///
+/// An implementation that cannot write must count in memory instead and say so in the log.
+pub trait AuthLedger: Send + Sync + fmt::Debug {
+    /// Refused logins since the last success.
+    fn failures<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32>;
+    /// Counts one more, durably before it returns; answers the new count.
+    fn record_failure<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32>;
+    /// A login worked.
+    fn clear<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, ()>;
+}
+
+/// Refused logins after which an account is left alone.
+pub const MAX_AUTH_FAILURES: u32 = 2;
+
+/// What happened to one camera's pictures since it is watched. Every loss has its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MediaCounts {
+    /// Pictures received, compressed.
+    pub units: u64,
+    /// RTP packets that the sequence numbers say were lost.
+    pub lost_packets: u64,
+    /// Access units over the size limit, dropped.
+    pub oversize: u64,
+    /// Access units that left the ring before they were decoded.
+    pub ring_dropped: u64,
+    /// Pictures decoded.
+    pub decoded: u64,
+    /// Access units or pictures that the decoder refused, or gave back damaged.
+    pub decode_errors: u64,
+    /// Frames that nobody fetched before the next one came.
+    pub replaced: u64,
+    /// Connections made.
+    pub sessions: u64,
 }

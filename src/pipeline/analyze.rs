@@ -46,7 +46,12 @@ pub enum CameraInput {
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
     /// Carries out the wish about `frame`; a kept picture is redacted with `seen`.
-    fn snapshot(&mut self, request: SnapshotRequest, frame: &Frame, seen: &AnalyzedFrame) -> impl Future<Output = ()> + Send;
+    fn snapshot(
+        &mut self,
+        request: SnapshotRequest,
+        frame: &Frame,
+        seen: &AnalyzedFrame,
+    ) -> impl Future<Output = ()> + Send;
     /// Takes one step of an incident, with the state that follows from it.
     fn transition(&mut self, transition: IncidentTransition, state: AnalyzerState) -> impl Future<Output = ()> + Send;
     /// A look was taken and understood.

@@ -1,4 +1,5 @@
 //! The one integration-test binary.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod cli;
 mod detection;

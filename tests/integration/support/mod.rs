@@ -1,4 +1,6 @@
 //! Real servers and paths that several tests share.
 
 pub(crate) mod broker;
+pub(crate) mod clips;
+pub(crate) mod rtsp;
 pub(crate) mod scripted_broker;

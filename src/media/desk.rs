@@ -1,0 +1,161 @@
+//! What one session of a camera has given so far, and which of it is decoded for the look that is wanted.
+//!
+//! ```text
+//! unit ─▶ stream clock ─▶ ring ─┐
+//! plan ─────────────────────────┴▶ next_job: keyframe │ burst │ continuous ─▶ pool ─▶ finish_job ─▶ frame
+//! ```
+//! At most one job is with the pool; the decoder travels with it.
+
+use std::sync::Arc;
+
+use super::access_unit::AccessUnit;
+use super::choice::{Effort, effort};
+use super::decoder::{Decoder, DecoderSpec};
+use super::gop_ring::GopRing;
+use super::ingest::Received;
+use super::pool::{DecodeJob, Outcome};
+use super::rate::RateMeter;
+use super::stream_clock::StreamClock;
+use crate::config::DecodeMode;
+use crate::domain::camera::LookPlan;
+use crate::domain::frame::Frame;
+use crate::domain::{SignedDuration, Timestamp};
+
+/// State of one session.
+#[derive(Debug)]
+pub(super) struct Desk {
+    mode: DecodeMode,
+    spec: Option<DecoderSpec>,
+    pub(super) ring: GopRing,
+    pub(super) rate: RateMeter,
+    clock: StreamClock,
+    next_seq: u64,
+    decoder: Option<Decoder>,
+    /// First picture that `decoder` has not been fed.
+    cursor: u64,
+    /// Keyframes before this number have been tried, or are known to be useless.
+    fresh_from: u64,
+    job: Option<Effort>,
+    last_frame_at: Option<Timestamp>,
+    /// Pictures that left the ring before the decoder that needed them got them.
+    pub(super) missed: u64,
+}
+
+impl Desk {
+    /// `last_frame_at`: of the session before, since frames never go back in time.
+    pub(super) fn new(mode: DecodeMode, ring_max_bytes: usize, last_frame_at: Option<Timestamp>) -> Self {
+        Self {
+            mode,
+            spec: None,
+            ring: GopRing::new(ring_max_bytes),
+            rate: RateMeter::default(),
+            clock: StreamClock::default(),
+            next_seq: 0,
+            decoder: None,
+            cursor: 0,
+            fresh_from: 0,
+            job: None,
+            last_frame_at,
+            missed: 0,
+        }
+    }
+
+    /// The stream begins, or goes on with other parameters: what came before cannot be decoded with
+    /// what follows.
+    pub(super) fn restart(&mut self, spec: DecoderSpec) {
+        self.spec = Some(spec);
+        self.ring.clear();
+        self.decoder = None;
+        self.fresh_from = self.next_seq;
+    }
+
+    /// Takes in a picture.
+    pub(super) fn push(&mut self, received: Received) {
+        let captured_at = self.clock.observe(received.media_us, received.at);
+        self.rate.observe(received.at, received.keyframe);
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.ring.push(AccessUnit { seq, captured_at, keyframe: received.keyframe, data: received.data });
+    }
+
+    /// A picture was left out: what refers to it cannot be decoded.
+    pub(super) fn skip(&mut self) {
+        self.next_seq += 1;
+        self.decoder = None;
+        self.fresh_from = self.next_seq;
+    }
+
+    /// What is to be decoded now for `plan`, if anything, and if nothing is being decoded.
+    pub(super) fn next_job(&mut self, plan: LookPlan) -> Option<DecodeJob> {
+        if self.job.is_some() {
+            return None;
+        }
+        let newest = self.ring.newest()?;
+        let (newest_seq, newest_at) = (newest.seq, newest.captured_at);
+        let wanted_at = self.last_frame_at.map_or(plan.at, |last| plan.at.max(last + SignedDuration::from_micros(1)));
+        let gap = self.rate.keyframe_gap(newest_at);
+        let effort = effort(self.mode, gap, plan.max_gap, self.ring.group_fits());
+        let spec = self.spec.clone()?;
+        let (decoder, units) = match effort {
+            Effort::Keyframe => {
+                self.decoder = None;
+                let keyframe = self.ring.keyframe_from(wanted_at).filter(|unit| unit.seq >= self.fresh_from)?;
+                (None, vec![keyframe.clone()])
+            }
+            Effort::Burst if newest_at < wanted_at => return None,
+            Effort::Burst => self.resume(true)?,
+            Effort::Continuous => self.resume(false)?,
+        };
+        self.job = Some(effort);
+        self.cursor = match effort {
+            Effort::Keyframe => units[0].seq + 1,
+            Effort::Burst | Effort::Continuous => newest_seq + 1,
+        };
+        let keep = effort != Effort::Keyframe;
+        let skip_non_reference = effort == Effort::Continuous;
+        Some(DecodeJob { spec, decoder, units, keep, skip_non_reference, wanted_at })
+    }
+
+    /// The decoder and the pictures to go on with; without a usable decoder, from the last keyframe.
+    /// `leap`: a later keyframe saves decoding what lies before it.
+    fn resume(&mut self, leap: bool) -> Option<(Option<Decoder>, Vec<AccessUnit>)> {
+        let keyframe = self.ring.last_keyframe().map(|unit| unit.seq).filter(|seq| *seq >= self.fresh_from);
+        if self.decoder.is_some() {
+            let first = self.ring.first_seq()?;
+            let missed = first.saturating_sub(self.cursor);
+            let leap = leap && keyframe.is_some_and(|seq| seq > self.cursor);
+            if missed == 0 && !leap {
+                let units = self.ring.from(self.cursor);
+                return (!units.is_empty()).then(|| (self.decoder.take(), units));
+            }
+            self.missed += missed;
+            self.decoder = None;
+        }
+        let keyframe = keyframe?;
+        Some((None, self.ring.from(keyframe)))
+    }
+
+    /// Takes the outcome of the job; answers the frame if it still goes forward in time.
+    pub(super) fn finish_job(&mut self, outcome: Outcome, given: usize) -> Option<Arc<Frame>> {
+        self.job = None;
+        let unfed = given.saturating_sub(outcome.fed) as u64;
+        let resumable = outcome.decoder.is_some();
+        if resumable && self.cursor > self.fresh_from {
+            self.decoder = outcome.decoder;
+            self.cursor -= unfed;
+        } else {
+            // Damaged, or a lone keyframe: the same pictures are not tried again.
+            self.fresh_from = self.fresh_from.max(if outcome.errors > 0 { self.cursor - unfed } else { 0 });
+        }
+        let frame = outcome.frame?;
+        if self.last_frame_at.is_some_and(|last| frame.captured_at <= last) {
+            return None;
+        }
+        self.last_frame_at = Some(frame.captured_at);
+        Some(Arc::new(frame))
+    }
+
+    pub(super) fn last_frame_at(&self) -> Option<Timestamp> {
+        self.last_frame_at
+    }
+}

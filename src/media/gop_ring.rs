@@ -1,0 +1,122 @@
+//! Compressed pictures wait here, bounded in bytes. Overflow policy: the oldest group of pictures goes
+//! first, whole; only when a single group is left does it lose its head, and then it can only be used
+//! by a decoder that is already past it.
+
+use std::collections::VecDeque;
+
+use super::access_unit::AccessUnit;
+use crate::domain::Timestamp;
+
+/// The ring of one camera.
+#[derive(Debug)]
+pub(super) struct GopRing {
+    units: VecDeque<AccessUnit>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl GopRing {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { units: VecDeque::new(), bytes: 0, max_bytes }
+    }
+
+    /// Adds the newest picture; it stays even if it alone is over the bound, which the size limit of
+    /// access units keeps small.
+    pub(super) fn push(&mut self, unit: AccessUnit) {
+        self.bytes += unit.data.len();
+        self.units.push_back(unit);
+        while self.bytes > self.max_bytes && self.units.len() > 1 {
+            self.drop_oldest_group();
+        }
+    }
+
+    fn drop_oldest_group(&mut self) {
+        let next_group = self.units.iter().skip(1).position(|unit| unit.keyframe);
+        let count = next_group.map_or(1, |index| index + 1);
+        for unit in self.units.drain(..count) {
+            self.bytes -= unit.data.len();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.units.clear();
+        self.bytes = 0;
+    }
+
+    pub(super) fn newest(&self) -> Option<&AccessUnit> {
+        self.units.back()
+    }
+
+    /// Number of the oldest picture.
+    pub(super) fn first_seq(&self) -> Option<u64> {
+        self.units.front().map(|unit| unit.seq)
+    }
+
+    pub(super) fn last_keyframe(&self) -> Option<&AccessUnit> {
+        self.units.iter().rev().find(|unit| unit.keyframe)
+    }
+
+    /// The newest keyframe, if it is from `wanted_at` or later.
+    pub(super) fn keyframe_from(&self, wanted_at: Timestamp) -> Option<&AccessUnit> {
+        self.last_keyframe().filter(|unit| unit.captured_at >= wanted_at)
+    }
+
+    /// Everything from number `seq` on.
+    pub(super) fn from(&self, seq: u64) -> Vec<AccessUnit> {
+        self.units.iter().filter(|unit| unit.seq >= seq).cloned().collect()
+    }
+
+    /// Whether the group being received leaves room for as much again.
+    pub(super) fn group_fits(&self) -> bool {
+        let group: usize = self.units.iter().rev().take_while(|unit| !unit.keyframe).map(|unit| unit.data.len()).sum();
+        group <= self.max_bytes / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn unit(seq: u64, keyframe: bool, bytes: usize) -> AccessUnit {
+        let captured_at = Timestamp::from_second(i64::try_from(seq).unwrap()).unwrap();
+        AccessUnit { seq, captured_at, keyframe, data: Bytes::from(vec![0; bytes]) }
+    }
+
+    #[test]
+    fn whole_groups_go_first() {
+        let mut ring = GopRing::new(100);
+        for seq in 0..10 {
+            ring.push(unit(seq, seq % 5 == 0, 10));
+        }
+        ring.push(unit(10, true, 10));
+        assert_eq!(ring.first_seq(), Some(5));
+        assert_eq!(ring.last_keyframe().unwrap().seq, 10);
+        assert_eq!(ring.from(8).len(), 3);
+    }
+
+    #[test]
+    fn a_single_long_group_loses_its_head() {
+        let mut ring = GopRing::new(100);
+        for seq in 0..30 {
+            ring.push(unit(seq, seq == 0, 10));
+        }
+        assert_eq!(ring.first_seq(), Some(20));
+        assert!(ring.last_keyframe().is_none());
+        assert!(!ring.group_fits());
+    }
+
+    proptest! {
+        #[test]
+        fn stays_within_its_bound(units in prop::collection::vec((any::<bool>(), 1usize..60), 1..200)) {
+            let mut ring = GopRing::new(100);
+            for (seq, (keyframe, bytes)) in units.into_iter().enumerate() {
+                ring.push(unit(seq as u64, keyframe, bytes));
+                prop_assert!(ring.bytes <= 100);
+                prop_assert_eq!(ring.bytes, ring.units.iter().map(|unit| unit.data.len()).sum::<usize>());
+            }
+        }
+    }
+}

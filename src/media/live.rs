@@ -1,0 +1,168 @@
+//! Watching cameras: one task each, a shared decode pool, and a mailbox between them and the pipeline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::auth::LoginGate;
+use super::boundary::{AuthLedger, FrameSource, MediaCounts, SourceEvent, WatchCamera};
+use super::camera;
+use super::decoder;
+use super::mailbox::Mailbox;
+use super::pool::DecodePool;
+use crate::clock::Clock;
+use crate::domain::camera::LookPlan;
+
+/// Limits and patience. The defaults are for real cameras; tests shorten them.
+#[derive(Debug, Clone)]
+pub struct MediaOptions {
+    /// Threads of the decode pool.
+    pub decode_threads: usize,
+    /// Largest picture that is decoded, in pixels.
+    pub max_pixels: u32,
+    /// Largest compressed picture; larger ones are dropped and counted.
+    pub max_access_unit_bytes: usize,
+    /// For each of connect and describe, set-up, play.
+    pub request_timeout: Duration,
+    /// From play to the first picture, and the shortest silence that counts as a stall; slower streams
+    /// get twenty times their mean gap.
+    pub silence_limit: Duration,
+    /// For one job of the decode pool.
+    pub decode_timeout: Duration,
+    /// For TEARDOWN.
+    pub teardown_timeout: Duration,
+    /// First wait before a reconnect, doubled each time.
+    pub backoff_first: Duration,
+    /// Longest wait before a reconnect.
+    pub backoff_longest: Duration,
+    /// Wait, give or take half, after the camera had no session left (403, 453) or sent what is not
+    /// decoded.
+    pub busy_wait: Duration,
+    /// A session that lasted this long resets the backoff.
+    pub healthy_after: Duration,
+    /// Window over which damage is judged.
+    pub health_window: Duration,
+}
+
+impl Default for MediaOptions {
+    fn default() -> Self {
+        Self {
+            decode_threads: 2,
+            // 4K, with what codecs pad.
+            max_pixels: 4096 * 2304,
+            max_access_unit_bytes: 4 << 20,
+            request_timeout: Duration::from_secs(10),
+            silence_limit: Duration::from_secs(10),
+            decode_timeout: Duration::from_secs(5),
+            teardown_timeout: Duration::from_secs(2),
+            backoff_first: Duration::from_secs(1),
+            backoff_longest: Duration::from_secs(60),
+            busy_wait: Duration::from_secs(180),
+            healthy_after: Duration::from_secs(30),
+            health_window: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all cameras share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) options: MediaOptions,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) gate: LoginGate,
+    pub(super) pool: DecodePool,
+}
+
+impl Shared {
+    pub(super) fn start(
+        options: MediaOptions,
+        clock: Arc<dyn Clock>,
+        auth: Arc<dyn AuthLedger>,
+    ) -> std::io::Result<Self> {
+        decoder::silence_log();
+        let pool = DecodePool::start(options.decode_threads, options.decode_timeout, &clock)?;
+        Ok(Self { options, clock, gate: LoginGate::new(auth), pool })
+    }
+}
+
+/// Everything that reads cameras. Owns one task per watched camera and the decode threads.
+#[derive(Debug)]
+pub struct Media {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Media {
+    /// Starts the decode pool; fails if the system gives no threads. Call it within a tokio runtime.
+    pub fn start(options: MediaOptions, clock: Arc<dyn Clock>, auth: Arc<dyn AuthLedger>) -> std::io::Result<Self> {
+        let shared = Shared::start(options, clock, auth)?;
+        Ok(Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stop: CancellationToken::new() })
+    }
+
+    /// Begins to watch a camera; it is left alone when the returned source is dropped.
+    ///
+    /// After the second refused login the camera stays in `AuthFailed` until it is watched anew with
+    /// another password.
+    #[must_use]
+    pub fn watch(&self, camera: WatchCamera) -> CameraSource {
+        let mailbox = Arc::new(Mailbox::default());
+        let (look, plans) = tokio::sync::watch::channel(None);
+        let stop = self.stop.child_token();
+        let task = camera::run(camera, Arc::clone(&self.shared), Arc::clone(&mailbox), plans, stop.clone());
+        self.tasks.spawn(task);
+        CameraSource { mailbox, look, stop }
+    }
+
+    /// Stops every camera, politely (TEARDOWN), and waits for the tasks and decode threads; `false` when
+    /// the deadline passed first.
+    pub async fn stop(self, deadline: Duration) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let drain = async {
+            self.tasks.wait().await;
+            self.shared.pool.close();
+            while !self.shared.pool.is_finished() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(deadline, drain).await.is_ok()
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The pictures of one watched camera.
+#[derive(Debug)]
+pub struct CameraSource {
+    mailbox: Arc<Mailbox>,
+    look: tokio::sync::watch::Sender<Option<LookPlan>>,
+    stop: CancellationToken,
+}
+
+impl CameraSource {
+    /// What happened to this camera's pictures so far.
+    #[must_use]
+    pub fn counts(&self) -> MediaCounts {
+        self.mailbox.counts()
+    }
+}
+
+impl FrameSource for CameraSource {
+    async fn next(&mut self, plan: LookPlan) -> SourceEvent {
+        self.look.send_if_modified(|current| current.replace(plan) != Some(plan));
+        self.mailbox.take(plan.at).await
+    }
+}
+
+impl Drop for CameraSource {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
