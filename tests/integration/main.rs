@@ -9,3 +9,4 @@ mod replay;
 mod store;
 mod support;
 mod tidy;
+mod unit_file;
