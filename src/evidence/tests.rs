@@ -172,6 +172,13 @@ fn half_a_person_behind_a_counter_loses_the_head() {
 }
 
 #[test]
+fn a_narrow_box_loses_its_upper_quarter() {
+    // Seen from the side, or half hidden by a post: a head is taller than the box's width tells.
+    let (original, after) = redacted(&noise(400, 400), &[seen(&[Role::Person], 0.4, 0.1, 0.1, 0.8)]);
+    assert!(detail(&after, 161..199, 41..120) < 0.3 * detail(&original, 161..199, 41..120));
+}
+
+#[test]
 fn private_ground_is_black_to_its_edge() {
     let corners = [(0.25, 0.25), (0.75, 0.25), (0.5, 0.75)].map(|(x, y)| Point { x, y });
     let mask = Polygon::new(&corners).expect("a triangle");
