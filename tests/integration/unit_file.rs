@@ -37,7 +37,15 @@ fn the_unit_starts_what_the_program_offers() {
 fn the_unit_keeps_its_promises_to_systemd() {
     let unit = unit();
     let has = |line: &str| unit.lines().any(|other| other == line);
-    for line in ["Type=notify", "Restart=always", "StartLimitIntervalSec=0", "DynamicUser=yes", "NoNewPrivileges=yes"] {
+    let promised = [
+        "Type=notify",
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+        "DynamicUser=yes",
+        "NoNewPrivileges=yes",
+        "Environment=ORT_DISABLE_TELEMETRY=1",
+    ];
+    for line in promised {
         assert!(has(line), "{line} is missing");
     }
     assert!(unit.lines().any(|line| line.starts_with("WatchdogSec=")));
