@@ -257,6 +257,24 @@ proptest! {
     }
 
     #[test]
+    fn private_ground_of_any_shape_is_black(
+        width in 1_u32..80, height in 1_u32..80,
+        corners in proptest::array::uniform3((0.0..=1.0_f64, 0.0..=1.0_f64)),
+    ) {
+        let Ok(mask) = Polygon::new(&corners.map(|(x, y)| Point { x, y })) else { return Ok(()) };
+        let frame = blank(width, height, [255, 128, 128], ColorSpace { full_range: true, bt709: false });
+        let mut picture = RgbPicture::from_frame(&frame).expect("a frame");
+        redact::blacken(&mut picture, &mask);
+        for y in 0..height {
+            for x in 0..width {
+                let center = |v: u32, length: u32| (f64::from(v) + 0.5) / f64::from(length);
+                let private = mask.contains(Point { x: center(x, width), y: center(y, height) });
+                prop_assert!(!private || green(&picture, x as usize, y as usize) == 0.0, "{x},{y} shows");
+            }
+        }
+    }
+
+    #[test]
     fn pixels_outside_every_region_are_untouched(
         detections in proptest::collection::vec(any_detection(), 0..4),
     ) {
