@@ -21,7 +21,7 @@ use rgb::RgbPicture;
 /// A picture that may leave the box.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Baseline-compatible JPEG, 4:2:0, without metadata.
+    /// Progressive JPEG, 4:2:0, without metadata.
     pub jpeg: Vec<u8>,
     /// Pixels.
     pub width: u32,

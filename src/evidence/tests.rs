@@ -172,6 +172,13 @@ fn half_a_person_behind_a_counter_loses_the_head() {
 }
 
 #[test]
+fn a_narrow_box_loses_its_upper_quarter() {
+    // Seen from the side, or half hidden by a post: a head is taller than the box's width tells.
+    let (original, after) = redacted(&noise(400, 400), &[seen(&[Role::Person], 0.4, 0.1, 0.1, 0.8)]);
+    assert!(detail(&after, 161..199, 41..120) < 0.3 * detail(&original, 161..199, 41..120));
+}
+
+#[test]
 fn private_ground_is_black_to_its_edge() {
     let corners = [(0.25, 0.25), (0.75, 0.25), (0.5, 0.75)].map(|(x, y)| Point { x, y });
     let mask = Polygon::new(&corners).expect("a triangle");
@@ -245,6 +252,24 @@ proptest! {
             if x.len() * y.len() >= 64 {
                 let (before, left) = (detail(&original, x.clone(), y.clone()), detail(&after, x, y));
                 prop_assert!(left < 0.4 * before, "{left} of {before} at {place:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn private_ground_of_any_shape_is_black(
+        width in 1_u32..80, height in 1_u32..80,
+        corners in proptest::array::uniform3((0.0..=1.0_f64, 0.0..=1.0_f64)),
+    ) {
+        let Ok(mask) = Polygon::new(&corners.map(|(x, y)| Point { x, y })) else { return Ok(()) };
+        let frame = blank(width, height, [255, 128, 128], ColorSpace { full_range: true, bt709: false });
+        let mut picture = RgbPicture::from_frame(&frame).expect("a frame");
+        redact::blacken(&mut picture, &mask);
+        for y in 0..height {
+            for x in 0..width {
+                let center = |v: u32, length: u32| (f64::from(v) + 0.5) / f64::from(length);
+                let private = mask.contains(Point { x: center(x, width), y: center(y, height) });
+                prop_assert!(!private || green(&picture, x as usize, y as usize) == 0.0, "{x},{y} shows");
             }
         }
     }

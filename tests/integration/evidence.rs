@@ -164,9 +164,9 @@ fn compare(scene: &Scene, role: Role, boxes: &[[f32; 4]], sensitive: fn(Bounding
 }
 
 #[test]
-fn nobody_in_the_town_centre_keeps_a_face() {
+fn nobody_in_the_town_centre_can_be_recognised() {
     let boxes = &PEDESTRIANS;
-    compare(&TOWN_CENTRE, Role::Person, boxes, head, "nobody_in_the_town_centre_keeps_a_face");
+    compare(&TOWN_CENTRE, Role::Person, boxes, head, "nobody_in_the_town_centre_can_be_recognised");
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod replay;
 mod store;
 mod support;
 mod tidy;
+mod unit_file;
