@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use rumqttc::mqttbytes::Error as PacketError;
 use rumqttc::tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError, SubscribeReasonCode, TlsError};
 
@@ -87,7 +88,7 @@ impl LinkFault {
 
 fn of_state(error: &StateError) -> (FaultKind, String) {
     match error {
-        StateError::Io(error) => of_io(error, FaultKind::Closed),
+        StateError::Io(error) | StateError::Deserialization(PacketError::Io(error)) => of_io(error, FaultKind::Closed),
         StateError::ConnectionAborted => (FaultKind::Closed, "closed the connection".to_owned()),
         StateError::AwaitPingResp => (FaultKind::Silent, "a ping was not answered".to_owned()),
         StateError::ServerDisconnect { reason_code, reason_string } => {

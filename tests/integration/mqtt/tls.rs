@@ -114,7 +114,8 @@ async fn both_sides_may_have_to_prove_themselves() {
     assert_eq!(without.kind, FaultKind::Tls);
     assert!(without.text.contains("client certificate"), "{without}");
 
-    let stranger = Authority::new().sign("gw", "DNS:gw", 2);
+    let elsewhere = Authority::new();
+    let stranger = elsewhere.sign("gw", "DNS:gw", 2);
     let refused = try_it(&with_tls(broker.port, &authority.ca(), Some(&stranger))).await.unwrap_err();
     assert!(refused.kind == FaultKind::Tls && refused.text.contains("client certificate"), "{refused}");
 }
