@@ -139,6 +139,8 @@ fn mqtt_options(options: &LinkOptions, session: Session) -> Result<MqttOptions, 
     let idle = options.keep_alive.max(TCP_PROBE_INTERVAL);
     mqtt.set_socket_connector(move |address, network| async move {
         let socket = default_socket_connect(address, network).await?;
+        // Nagle's algorithm and delayed acknowledgements together cost 40 ms a message.
+        socket.set_nodelay(true)?;
         // A broker may switch MQTT's own pings off; a line cut without a word must still be noticed.
         rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
         rustix::net::sockopt::set_tcp_keepidle(&socket, idle)?;

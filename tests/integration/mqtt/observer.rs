@@ -67,7 +67,7 @@ impl Observer {
     }
 }
 
-/// Publishes with QoS 1.
+/// Publishes at least once.
 pub(super) async fn publish(port: u16, topic: &str, payload: &str, more: &[&str]) {
     let status = Command::new("mosquitto_pub")
         .args(["-V", "mqttv5", "-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", topic, "-m", payload])
