@@ -110,10 +110,11 @@ impl Link {
     }
 
     /// Says goodbye, so that the broker publishes no will; gives up after `patience`.
-    pub(super) async fn close(self, patience: Duration) {
-        if self.client.try_disconnect_with_timeout(patience).is_ok()
-            && tokio::time::timeout(patience, self.driver).await.is_err()
-        {
+    pub(super) async fn close(mut self, patience: Duration) {
+        if self.client.try_disconnect_with_timeout(patience).is_err() {
+            return;
+        }
+        if tokio::time::timeout(patience, self.drive(std::future::pending::<()>())).await.is_err() {
             tracing::debug!("the broker did not let us say goodbye");
         }
     }

@@ -89,6 +89,9 @@ impl LinkFault {
 fn of_state(error: &StateError) -> (FaultKind, String) {
     match error {
         StateError::Io(error) | StateError::Deserialization(PacketError::Io(error)) => of_io(error, FaultKind::Closed),
+        StateError::Deserialization(PacketError::InvalidConnectReturnCode(code)) => {
+            (FaultKind::Protocol, format!("answered with reason code {code:#04x} where MQTT has none such"))
+        }
         StateError::ConnectionAborted => (FaultKind::Closed, "closed the connection".to_owned()),
         StateError::AwaitPingResp => (FaultKind::Silent, "a ping was not answered".to_owned()),
         StateError::ServerDisconnect { reason_code, reason_string } => {

@@ -205,3 +205,20 @@ async fn the_check_reports_limits_and_rights() {
     assert_eq!(fault.kind, FaultKind::Unreachable);
     assert!(fault.to_string().contains(&nobody.address()), "{fault}");
 }
+
+#[tokio::test]
+async fn a_limit_that_the_broker_does_not_announce_makes_the_message_suspect() {
+    let options = BrokerOptions { extra: vec!["message_size_limit 1000".to_owned()], ..BrokerOptions::default() };
+    let broker = Broker::start(options).await;
+    let mut uplink = Uplink::start(quick(broker.port, "gw"), no_births());
+    until_connected(&mut uplink).await;
+    uplink.try_send(message(1)).unwrap();
+    uplink.try_send(Publication::new(2, "grid/a", vec![b'x'; 5000])).unwrap();
+    uplink.try_send(message(3)).unwrap();
+    // mosquitto answers with a reason that MQTT does not have there, so the connection cannot go on.
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Acknowledged { token: 1 });
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Unsent { token: 2, suspect: true });
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Unsent { token: 3, suspect: false });
+    let fault = until_disconnected(&mut uplink).await;
+    assert!(fault.text.contains("0x95"), "{fault}");
+}
