@@ -8,9 +8,10 @@
 //!            +------------ stop ------------+--> queue sent, answers awaited, DISCONNECT
 //! ```
 //!
-//! Every publication with a token gets exactly one answer: acknowledged, refused or unsent. Answers to
-//! what a connection leaves behind come before its `Disconnected`. Events must be taken: when their
-//! channel is full the connection waits with them, and in the end the broker closes it.
+//! Every publication with a token gets exactly one answer: acknowledged, refused or unsent. Count on the
+//! answers, not on `Disconnected`: events may lie unread while the next connection already takes messages.
+//! Events must be taken: when their channel is full the connection waits with them, and in the end the
+//! broker closes it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

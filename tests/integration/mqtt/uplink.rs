@@ -85,12 +85,11 @@ async fn nothing_is_lost_when_the_broker_restarts_with_messages_in_flight() {
                 assert!(pending.remove(&token), "one answer for each message");
                 unsent.insert(token);
             }
-            UplinkEvent::Disconnected { .. } => assert!(pending.is_empty(), "answers come before the end"),
-            UplinkEvent::Connected(_) => {}
+            UplinkEvent::Connected(_) | UplinkEvent::Disconnected { .. } => {}
             UplinkEvent::Refused { .. } => panic!("nothing is refused here"),
         }
     }
-    assert_eq!(restarts, 2);
+    assert_eq!((restarts, pending.len()), (2, 0));
 }
 
 #[tokio::test]
