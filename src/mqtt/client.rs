@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, LinkFault};
 use super::message::Connected;
-use super::options::LinkOptions;
+use super::options::{Credentials, LinkOptions, Renew};
 use super::session::NothingInFlight;
 use super::tls;
 
@@ -38,6 +38,7 @@ pub(super) struct Link {
     /// Messages received.
     pub(super) messages: mpsc::Receiver<Publish>,
     pub(super) granted: Connected,
+    pub(super) encrypted: bool,
 }
 
 /// Acknowledges one message on the connection that it came by.
@@ -66,7 +67,9 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
         Session::Clean => usize::from(options.window) + 8,
         Session::Persistent { receive_max, .. } => usize::from(*receive_max) + 8,
     };
-    let mqtt = mqtt_options(options, session).map_err(|why| LinkFault::new(&address, FaultKind::Tls, why))?;
+    let unusable = |why: String| LinkFault::new(&address, FaultKind::Credentials, why);
+    let credentials = credentials(options).map_err(unusable)?;
+    let mqtt = mqtt_options(options, &credentials, session).map_err(unusable)?;
     let (client, mut event_loop) = AsyncClient::builder(mqtt)
         .capacity(capacity)
         .try_build()
@@ -93,7 +96,7 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
         };
         LinkFault::of_connection(&address, &error)
     });
-    Ok(Link { client, driver, messages, granted })
+    Ok(Link { client, driver, messages, granted, encrypted: credentials.tls.is_some() })
 }
 
 impl Link {
@@ -120,12 +123,19 @@ impl Link {
     }
 }
 
-fn mqtt_options(options: &LinkOptions, session: Session) -> Result<MqttOptions, String> {
+fn credentials(options: &LinkOptions) -> Result<Credentials, String> {
+    match &options.renew {
+        Some(Renew(read)) => read(),
+        None => Ok(Credentials { password: options.password.clone(), tls: options.tls.clone() }),
+    }
+}
+
+fn mqtt_options(options: &LinkOptions, credentials: &Credentials, session: Session) -> Result<MqttOptions, String> {
     let mut mqtt = MqttOptions::new(options.client_id.clone(), (options.host.clone(), options.port));
     mqtt.set_keep_alive(u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX))
         .set_connect_timeout(options.connect_timeout)
         .set_max_packet_size(Some(options.max_incoming_bytes));
-    match (&options.username, &options.password) {
+    match (&options.username, &credentials.password) {
         (Some(user), Some(password)) => {
             mqtt.set_credentials(user.clone(), password.expose().as_bytes().to_vec());
         }
@@ -134,7 +144,7 @@ fn mqtt_options(options: &LinkOptions, session: Session) -> Result<MqttOptions, 
         }
         (None, _) => {}
     }
-    if let Some(tls) = &options.tls {
+    if let Some(tls) = &credentials.tls {
         mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client_config(tls)?)));
     }
     let idle = options.keep_alive.max(TCP_PROBE_INTERVAL);

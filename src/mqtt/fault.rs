@@ -28,7 +28,9 @@ pub struct LinkFault {
 pub enum FaultKind {
     /// No such host, nobody listens, no route.
     Unreachable,
-    /// Certificates, keys, or no TLS at the other end.
+    /// Our own certificates, keys or password cannot be used: nothing was tried.
+    Credentials,
+    /// Their certificate, ours in their eyes, or no TLS at the other end.
     Tls,
     /// No answer to our connecting in time.
     ConnectTimeout,
