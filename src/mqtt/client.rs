@@ -78,7 +78,7 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
         match event_loop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(connack))) => break granted(&connack),
             Ok(_) => {}
-            Err(error) => return Err(LinkFault::of_connection(&address, &error)),
+            Err(error) => return Err(LinkFault::of_attempt(&address, &error)),
         }
     };
     let (received, messages) = mpsc::channel(capacity);

@@ -182,8 +182,8 @@ impl Task {
         let mut backlog = VecDeque::new();
         let suback = tokio::select! {
             suback = subscribe(&mut link, &self.options, &mut backlog) => suback,
-            _ = &mut self.stop => {
-                link.close(self.options.link.connect_timeout).await;
+            patience = &mut self.stop => {
+                link.close(patience.unwrap_or_default()).await;
                 return None;
             }
         };

@@ -73,6 +73,15 @@ impl LinkFault {
         matches!(self.kind, FaultKind::Closed | FaultKind::Protocol)
     }
 
+    /// The same, while the connection was being made.
+    pub(super) fn of_attempt(address: &str, error: &ConnectionError) -> Self {
+        let mut fault = Self::of_connection(address, error);
+        if fault.kind == FaultKind::Closed {
+            fault.text.push_str(" before it had accepted us: does one side expect TLS and the other not?");
+        }
+        fault
+    }
+
     pub(super) fn of_connection(address: &str, error: &ConnectionError) -> Self {
         let (kind, text) = match error {
             ConnectionError::Timeout(_) => (FaultKind::ConnectTimeout, "no answer to connecting in time".to_owned()),
@@ -164,7 +173,7 @@ fn of_io(error: &io::Error, otherwise: FaultKind) -> (FaultKind, String) {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => (FaultKind::Unreachable, "nobody listens there".to_owned()),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            (FaultKind::Closed, "closed the connection (does one side expect TLS and the other not?)".to_owned())
+            (FaultKind::Closed, "closed the connection".to_owned())
         }
         io::ErrorKind::TimedOut => (FaultKind::Silent, "the line is dead".to_owned()),
         _ => (otherwise, error.to_string()),
