@@ -54,7 +54,7 @@ pub async fn check_broker(
         publish.push((topic, grant(answer)));
     }
     let subscribe = ask_for(&mut link, options, filters).await?;
-    let report = BrokerReport { connected: link.granted.clone(), encrypted: options.tls.is_some(), publish, subscribe };
+    let report = BrokerReport { connected: link.granted.clone(), encrypted: link.encrypted, publish, subscribe };
     link.close(Duration::from_secs(2)).await;
     Ok(report)
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, LinkFault};
 use super::message::Connected;
-use super::options::LinkOptions;
+use super::options::{Credentials, LinkOptions, Renew};
 use super::session::NothingInFlight;
 use super::tls;
 
@@ -38,6 +38,7 @@ pub(super) struct Link {
     /// Messages received.
     pub(super) messages: mpsc::Receiver<Publish>,
     pub(super) granted: Connected,
+    pub(super) encrypted: bool,
 }
 
 /// Acknowledges one message on the connection that it came by.
@@ -66,7 +67,9 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
         Session::Clean => usize::from(options.window) + 8,
         Session::Persistent { receive_max, .. } => usize::from(*receive_max) + 8,
     };
-    let mqtt = mqtt_options(options, session).map_err(|why| LinkFault::new(&address, FaultKind::Tls, why))?;
+    let unusable = |why: String| LinkFault::new(&address, FaultKind::Credentials, why);
+    let credentials = credentials(options).map_err(unusable)?;
+    let mqtt = mqtt_options(options, &credentials, session).map_err(unusable)?;
     let (client, mut event_loop) = AsyncClient::builder(mqtt)
         .capacity(capacity)
         .try_build()
@@ -75,7 +78,7 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
         match event_loop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(connack))) => break granted(&connack),
             Ok(_) => {}
-            Err(error) => return Err(LinkFault::of_connection(&address, &error)),
+            Err(error) => return Err(LinkFault::of_attempt(&address, &error)),
         }
     };
     let (received, messages) = mpsc::channel(capacity);
@@ -93,7 +96,7 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
         };
         LinkFault::of_connection(&address, &error)
     });
-    Ok(Link { client, driver, messages, granted })
+    Ok(Link { client, driver, messages, granted, encrypted: credentials.tls.is_some() })
 }
 
 impl Link {
@@ -110,21 +113,29 @@ impl Link {
     }
 
     /// Says goodbye, so that the broker publishes no will; gives up after `patience`.
-    pub(super) async fn close(self, patience: Duration) {
-        if self.client.try_disconnect_with_timeout(patience).is_ok()
-            && tokio::time::timeout(patience, self.driver).await.is_err()
-        {
+    pub(super) async fn close(mut self, patience: Duration) {
+        if self.client.try_disconnect_with_timeout(patience).is_err() {
+            return;
+        }
+        if tokio::time::timeout(patience, self.drive(std::future::pending::<()>())).await.is_err() {
             tracing::debug!("the broker did not let us say goodbye");
         }
     }
 }
 
-fn mqtt_options(options: &LinkOptions, session: Session) -> Result<MqttOptions, String> {
+fn credentials(options: &LinkOptions) -> Result<Credentials, String> {
+    match &options.renew {
+        Some(Renew(read)) => read(),
+        None => Ok(Credentials { password: options.password.clone(), tls: options.tls.clone() }),
+    }
+}
+
+fn mqtt_options(options: &LinkOptions, credentials: &Credentials, session: Session) -> Result<MqttOptions, String> {
     let mut mqtt = MqttOptions::new(options.client_id.clone(), (options.host.clone(), options.port));
     mqtt.set_keep_alive(u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX))
         .set_connect_timeout(options.connect_timeout)
         .set_max_packet_size(Some(options.max_incoming_bytes));
-    match (&options.username, &options.password) {
+    match (&options.username, &credentials.password) {
         (Some(user), Some(password)) => {
             mqtt.set_credentials(user.clone(), password.expose().as_bytes().to_vec());
         }
@@ -133,12 +144,14 @@ fn mqtt_options(options: &LinkOptions, session: Session) -> Result<MqttOptions, 
         }
         (None, _) => {}
     }
-    if let Some(tls) = &options.tls {
+    if let Some(tls) = &credentials.tls {
         mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client_config(tls)?)));
     }
     let idle = options.keep_alive.max(TCP_PROBE_INTERVAL);
     mqtt.set_socket_connector(move |address, network| async move {
         let socket = default_socket_connect(address, network).await?;
+        // Nagle's algorithm and delayed acknowledgements together cost 40 ms a message.
+        socket.set_nodelay(true)?;
         // A broker may switch MQTT's own pings off; a line cut without a word must still be noticed.
         rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
         rustix::net::sockopt::set_tcp_keepidle(&socket, idle)?;

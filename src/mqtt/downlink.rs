@@ -2,8 +2,9 @@
 //!
 //! The broker keeps what comes while we are away, also while no process runs, for as long as the session
 //! lasts; see [`super::session`] for how a new process may resume it. A message is acknowledged when its
-//! consumer says so, so that one whose effect was lost with the process comes again. At most
-//! `receive_max` messages are unacknowledged at a time: that bounds every queue here.
+//! consumer says so, so that one whose effect was lost with the process comes again. Brokers send at most
+//! `receive_max` unacknowledged messages, or should; whoever sends more is read no further until the
+//! consumer has caught up, pings included.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use super::message::{Connected, Incoming};
 use super::options::LinkOptions;
 use super::uplink::Births;
 use crate::domain::backoff::Backoff;
+
+/// Messages received and not taken by the consumer; more stay in the socket.
+const MOST_WAITING: usize = 256;
 
 /// What the broker says for us when we are gone without a goodbye; retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,8 +182,8 @@ impl Task {
         let mut backlog = VecDeque::new();
         let suback = tokio::select! {
             suback = subscribe(&mut link, &self.options, &mut backlog) => suback,
-            _ = &mut self.stop => {
-                link.close(self.options.link.connect_timeout).await;
+            patience = &mut self.stop => {
+                link.close(patience.unwrap_or_default()).await;
                 return None;
             }
         };
@@ -204,7 +208,6 @@ impl Task {
         backoff: &mut Backoff,
     ) -> Option<LinkFault> {
         let address = self.options.link.address();
-        let limit = usize::from(self.options.receive_max.max(1));
         let healthy = tokio::time::sleep(self.options.link.healthy_after);
         tokio::pin!(healthy);
         let mut proved = false;
@@ -221,16 +224,7 @@ impl Task {
                     Some(answer) => note(Some(answer)),
                     None => return Some(LinkFault::unanswered(&address, self.options.link.ack_deadline)),
                 },
-                Some(message) = link.messages.recv() => {
-                    if backlog.len() < limit {
-                        backlog.push_back(message);
-                    } else if message.qos == QoS::AtMostOnce {
-                        tracing::warn!("dropped a message of QoS 0: more came than are taken");
-                    } else {
-                        let text = "sent more messages at once than our receive maximum";
-                        return Some(LinkFault::new(&address, FaultKind::Protocol, text));
-                    }
-                }
+                Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
                 permit = self.events.reserve(), if !backlog.is_empty() => {
                     if let (Ok(permit), Some(message)) = (permit, backlog.pop_front()) {
                         let receipt = Receipt::for_message(&link.client, &message);
@@ -277,7 +271,7 @@ async fn subscribe(
             suback = &mut suback => {
                 return suback.map_err(|error: SubscribeNoticeError| broken(error.to_string()));
             }
-            Some(message) = link.messages.recv() => backlog.push_back(message),
+            Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
             () = &mut deadline => return Err(LinkFault::unanswered(&address, options.link.ack_deadline)),
         }
     }

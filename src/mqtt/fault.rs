@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use rumqttc::mqttbytes::Error as PacketError;
 use rumqttc::tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError, SubscribeReasonCode, TlsError};
 
@@ -27,7 +28,9 @@ pub struct LinkFault {
 pub enum FaultKind {
     /// No such host, nobody listens, no route.
     Unreachable,
-    /// Certificates, keys, or no TLS at the other end.
+    /// Our own certificates, keys or password cannot be used: nothing was tried.
+    Credentials,
+    /// Their certificate, ours in their eyes, or no TLS at the other end.
     Tls,
     /// No answer to our connecting in time.
     ConnectTimeout,
@@ -70,6 +73,15 @@ impl LinkFault {
         matches!(self.kind, FaultKind::Closed | FaultKind::Protocol)
     }
 
+    /// The same, while the connection was being made.
+    pub(super) fn of_attempt(address: &str, error: &ConnectionError) -> Self {
+        let mut fault = Self::of_connection(address, error);
+        if fault.kind == FaultKind::Closed {
+            fault.text.push_str(" before it had accepted us: does one side expect TLS and the other not?");
+        }
+        fault
+    }
+
     pub(super) fn of_connection(address: &str, error: &ConnectionError) -> Self {
         let (kind, text) = match error {
             ConnectionError::Timeout(_) => (FaultKind::ConnectTimeout, "no answer to connecting in time".to_owned()),
@@ -87,7 +99,10 @@ impl LinkFault {
 
 fn of_state(error: &StateError) -> (FaultKind, String) {
     match error {
-        StateError::Io(error) => of_io(error, FaultKind::Closed),
+        StateError::Io(error) | StateError::Deserialization(PacketError::Io(error)) => of_io(error, FaultKind::Closed),
+        StateError::Deserialization(PacketError::InvalidConnectReturnCode(code)) => {
+            (FaultKind::Protocol, format!("answered with reason code {code:#04x} where MQTT has none such"))
+        }
         StateError::ConnectionAborted => (FaultKind::Closed, "closed the connection".to_owned()),
         StateError::AwaitPingResp => (FaultKind::Silent, "a ping was not answered".to_owned()),
         StateError::ServerDisconnect { reason_code, reason_string } => {
@@ -158,7 +173,7 @@ fn of_io(error: &io::Error, otherwise: FaultKind) -> (FaultKind, String) {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => (FaultKind::Unreachable, "nobody listens there".to_owned()),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            (FaultKind::Closed, "closed the connection (does one side expect TLS and the other not?)".to_owned())
+            (FaultKind::Closed, "closed the connection".to_owned())
         }
         io::ErrorKind::TimedOut => (FaultKind::Silent, "the line is dead".to_owned()),
         _ => (otherwise, error.to_string()),

@@ -182,3 +182,45 @@ fn packet_size(topic: &str, qos: QoS, payload: &bytes::Bytes, properties: &Publi
     packet.pkid = 1;
     packet.size()
 }
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::MqttOptions;
+
+    use super::*;
+
+    fn granted(receive_max: u16) -> Connected {
+        Connected {
+            max_packet_size: None,
+            receive_max,
+            server_keep_alive: None,
+            session_present: false,
+            retain_available: true,
+            session_expiry: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_leaves_a_slow_line_its_time() {
+        let (client, _event_loop) =
+            AsyncClient::builder(MqttOptions::new("gw", ("localhost", 1883))).capacity(4).build();
+        let options = LinkOptions::new("localhost", 1883, "gw");
+        let mut flight = Flight::new(&options, &granted(2));
+        let picture = Publication::new(1, "evidence", vec![0; 10 * 4096]);
+        let before = Instant::now();
+        assert!(flight.hand_over(&client, picture).is_none());
+        assert!(flight.hand_over(&client, Publication::new(2, "event", "{}")).is_none());
+        assert!(!flight.has_room(), "the broker's receive maximum is below our window");
+        assert!(flight.next_answer().await.is_none());
+        assert_eq!(before.elapsed().as_secs(), 40);
+    }
+
+    #[test]
+    fn an_invalid_topic_is_refused_before_it_is_sent() {
+        let (client, _event_loop) =
+            AsyncClient::builder(MqttOptions::new("gw", ("localhost", 1883))).capacity(4).build();
+        let mut flight = Flight::new(&LinkOptions::new("localhost", 1883, "gw"), &granted(2));
+        let answer = flight.hand_over(&client, Publication::new(1, "grid/+", ""));
+        assert!(matches!(answer, Some(Answer::Refused { token: 1, .. })));
+    }
+}

@@ -23,5 +23,5 @@ pub use check::{BrokerReport, Grant, check_broker};
 pub use downlink::{Downlink, DownlinkEvent, DownlinkOptions, Will};
 pub use fault::{FaultKind, LinkFault};
 pub use message::{Connected, Incoming, Publication, Qos, Refusal, RefusalKind};
-pub use options::{ClientIdentity, LinkOptions, ResolvedTls};
+pub use options::{ClientIdentity, Credentials, LinkOptions, Renew, ResolvedTls};
 pub use uplink::{Births, SendError, Uplink, UplinkEvent};

@@ -1,5 +1,6 @@
 //! How to reach a broker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::model::Secret;
@@ -19,6 +20,9 @@ pub struct LinkOptions {
     pub password: Option<Secret>,
     /// `None` is plain TCP.
     pub tls: Option<ResolvedTls>,
+    /// Asked before each attempt; its answer replaces `password` and `tls`, so that what was rotated in its
+    /// files is used without a restart.
+    pub renew: Option<Renew>,
     /// Time between pings, whole seconds.
     pub keep_alive: Duration,
     /// Name resolution, TCP, TLS and CONNACK together.
@@ -42,6 +46,25 @@ pub struct LinkOptions {
     pub first_attempt_within: Duration,
     /// Largest packet taken from the broker, in bytes.
     pub max_incoming_bytes: u32,
+}
+
+/// Reads password and certificates anew. The error is in words and names the file.
+#[derive(Clone)]
+pub struct Renew(pub Arc<dyn Fn() -> Result<Credentials, String> + Send + Sync>);
+
+/// What may be rotated while we run.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    /// As in [`LinkOptions::password`].
+    pub password: Option<Secret>,
+    /// As in [`LinkOptions::tls`].
+    pub tls: Option<ResolvedTls>,
+}
+
+impl std::fmt::Debug for Renew {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renew(_)")
+    }
 }
 
 /// Certificates, already read from wherever they are kept. PEM.
@@ -88,6 +111,7 @@ impl LinkOptions {
             username: None,
             password: None,
             tls: None,
+            renew: None,
             keep_alive: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             ack_deadline: Duration::from_secs(30),

@@ -8,9 +8,10 @@
 //!            +------------ stop ------------+--> queue sent, answers awaited, DISCONNECT
 //! ```
 //!
-//! Every publication with a token gets exactly one answer: acknowledged, refused or unsent. Answers to
-//! what a connection leaves behind come before its `Disconnected`. Events must be taken: when their
-//! channel is full the connection waits with them, and in the end the broker closes it.
+//! Every publication with a token gets exactly one answer: acknowledged, refused or unsent. Count on the
+//! answers, not on `Disconnected`: events may lie unread while the next connection already takes messages.
+//! Events must be taken: when their channel is full the connection waits with them, and in the end the
+//! broker closes it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -158,24 +159,18 @@ struct Task {
     stop: oneshot::Receiver<Duration>,
 }
 
-/// How a connection, or the wait for one, ended.
-enum End {
-    Fault(LinkFault),
-    Stopped,
-}
-
 impl Task {
     async fn run(mut self) {
         let mut backoff = Backoff::new(self.options.backoff_first, self.options.backoff_longest);
         let mut wait = self.options.first_attempt_within.mul_f64(rand::random());
         loop {
-            if matches!(self.wait(wait).await, Some(End::Stopped)) {
+            if self.stopped_within(wait).await {
                 break;
             }
-            let end = self.run_once(&mut backoff).await;
+            let fault = self.run_once(&mut backoff).await;
             self.online.store(false, Ordering::Release);
             self.return_queue().await;
-            let End::Fault(fault) = end else { break };
+            let Some(fault) = fault else { break };
             wait = backoff.next_delay(rand::random());
             if fault.calls_for_a_pause() {
                 wait = wait.max(self.options.refused_pause);
@@ -186,26 +181,27 @@ impl Task {
         self.return_queue().await;
     }
 
-    async fn wait(&mut self, duration: Duration) -> Option<End> {
+    async fn stopped_within(&mut self, duration: Duration) -> bool {
         let deadline = tokio::time::sleep(duration);
         tokio::pin!(deadline);
         loop {
             tokio::select! {
-                () = &mut deadline => return None,
-                _ = &mut self.stop => return Some(End::Stopped),
+                () = &mut deadline => return false,
+                _ = &mut self.stop => return true,
                 // It slipped in while the connection was ending.
                 Some(publication) = self.queue.recv() => self.return_unsent(publication.token).await,
             }
         }
     }
 
-    async fn run_once(&mut self, backoff: &mut Backoff) -> End {
+    /// One connection, from its making to its end; `None`: stopped.
+    async fn run_once(&mut self, backoff: &mut Backoff) -> Option<LinkFault> {
         let link = tokio::select! {
             link = open(&self.options, Session::Clean) => match link {
                 Ok(link) => link,
-                Err(fault) => return End::Fault(fault),
+                Err(fault) => return Some(fault),
             },
-            _ = &mut self.stop => return End::Stopped,
+            _ = &mut self.stop => return None,
         };
         self.online.store(true, Ordering::Release);
         self.emit(UplinkEvent::Connected(link.granted.clone())).await;
@@ -223,11 +219,13 @@ impl Task {
         flight: &mut Flight,
         mut waiting: VecDeque<Publication>,
         backoff: &mut Backoff,
-    ) -> End {
+    ) -> Option<LinkFault> {
         let healthy = tokio::time::sleep(self.options.healthy_after);
         tokio::pin!(healthy);
         let mut proved = false;
-        let mut stop_deadline: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
+        let mut stopping = false;
+        let give_up = tokio::time::sleep(Duration::MAX);
+        tokio::pin!(give_up);
         let fault = loop {
             while flight.has_room() {
                 let Some(publication) = waiting.pop_front() else { break };
@@ -235,10 +233,9 @@ impl Task {
                     self.answer(answer).await;
                 }
             }
-            let stopping = stop_deadline.is_some();
             if stopping && flight.is_empty() && waiting.is_empty() && self.queue.is_empty() {
                 link.close(GOODBYE).await;
-                return End::Stopped;
+                return None;
             }
             tokio::select! {
                 fault = &mut link.driver => break fault,
@@ -252,11 +249,10 @@ impl Task {
                 () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
                 deadline = &mut self.stop, if !stopping => {
                     self.queue.close();
-                    stop_deadline = Some(Box::pin(tokio::time::sleep(deadline.unwrap_or_default())));
+                    stopping = true;
+                    give_up.set(tokio::time::sleep(deadline.unwrap_or_default()));
                 }
-                () = async { match &mut stop_deadline { Some(deadline) => deadline.await, None => std::future::pending().await } } => {
-                    break LinkFault::stopped(&self.options.address());
-                }
+                () = &mut give_up, if stopping => break LinkFault::stopped(&self.options.address()),
             }
         };
         self.online.store(false, Ordering::Release);
@@ -267,7 +263,7 @@ impl Task {
         for publication in waiting {
             self.return_unsent(publication.token).await;
         }
-        if stop_deadline.is_some() { End::Stopped } else { End::Fault(fault) }
+        (!stopping).then_some(fault)
     }
 
     async fn answer(&self, answer: Answer) {

@@ -1,4 +1,5 @@
 //! The transport against a real mosquitto, and against a broker that misbehaves on demand.
+#![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use gridwatch::mqtt::{FaultKind, Publication, RefusalKind, Uplink, UplinkEvent};
-use rumqttc::PubAckReason;
+use rumqttc::{DisconnectReasonCode, PubAckReason};
 
 use super::{event, message, no_births, quick, until_connected, until_disconnected};
 use crate::support::scripted_broker::{Limits, Script, ScriptedBroker};
@@ -99,4 +99,17 @@ async fn a_quota_asks_to_hold_off_and_nobody_listening_is_fine() {
     until_connected(&mut uplink).await;
     uplink.try_send(message(2)).unwrap();
     assert_eq!(event(&mut uplink).await, UplinkEvent::Acknowledged { token: 2 });
+}
+
+#[tokio::test]
+async fn another_client_with_our_id_is_named_and_not_fought() {
+    let broker = ScriptedBroker::start(vec![Script::DisconnectOnPublish(DisconnectReasonCode::SessionTakenOver)]).await;
+    let options = quick(broker.port, "gw");
+    let mut uplink = Uplink::start(options.clone(), no_births());
+    until_connected(&mut uplink).await;
+    uplink.try_send(message(1)).unwrap();
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Unsent { token: 1, suspect: false });
+    let UplinkEvent::Disconnected { fault, retry_in } = event(&mut uplink).await else { panic!("disconnected") };
+    assert_eq!(fault.kind, FaultKind::TakenOver);
+    assert!(retry_in >= options.refused_pause);
 }

@@ -1,11 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use gridwatch::config::model::Secret;
-use gridwatch::mqtt::{BrokerReport, ClientIdentity, FaultKind, LinkFault, LinkOptions, ResolvedTls, check_broker};
+use gridwatch::mqtt::{
+    BrokerReport, ClientIdentity, Credentials, FaultKind, LinkFault, LinkOptions, Renew, ResolvedTls, Uplink,
+    check_broker,
+};
 use tempfile::TempDir;
 
-use super::quick;
+use super::{no_births, quick, until_connected, until_disconnected};
 use crate::support::broker::{Broker, BrokerOptions, BrokerTls};
 
 /// An authority made for one test.
@@ -114,7 +118,8 @@ async fn both_sides_may_have_to_prove_themselves() {
     assert_eq!(without.kind, FaultKind::Tls);
     assert!(without.text.contains("client certificate"), "{without}");
 
-    let stranger = Authority::new().sign("gw", "DNS:gw", 2);
+    let elsewhere = Authority::new();
+    let stranger = elsewhere.sign("gw", "DNS:gw", 2);
     let refused = try_it(&with_tls(broker.port, &authority.ca(), Some(&stranger))).await.unwrap_err();
     assert!(refused.kind == FaultKind::Tls && refused.text.contains("client certificate"), "{refused}");
 }
@@ -125,4 +130,23 @@ async fn plain_tcp_behind_the_port_is_said_so() {
     let fault = try_it(&with_tls(broker.port, &Authority::new().ca(), None)).await.unwrap_err();
     assert!(matches!(fault.kind, FaultKind::Tls | FaultKind::Closed), "{fault}");
     assert!(fault.text.contains("TLS"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_rotated_is_used_without_a_restart() {
+    let authority = Authority::new();
+    let broker = Broker::start(authority.broker_tls(&authority.sign("broker", "IP:127.0.0.1", 2), false)).await;
+    let trusted = authority.directory.path().join("trusted.pem");
+    let file = trusted.clone();
+    let renew = Renew(Arc::new(move || {
+        let ca = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(Credentials { password: None, tls: Some(ResolvedTls { ca: Some(ca), client: None }) })
+    }));
+    let mut uplink = Uplink::start(LinkOptions { renew: Some(renew), ..quick(broker.port, "gw") }, no_births());
+    let fault = until_disconnected(&mut uplink).await;
+    assert!(fault.kind == FaultKind::Credentials && fault.text.contains("trusted.pem"), "{fault}");
+    std::fs::write(&trusted, "").unwrap();
+    while !until_disconnected(&mut uplink).await.text.contains("no certificate") {}
+    std::fs::copy(authority.ca(), &trusted).unwrap();
+    until_connected(&mut uplink).await;
 }

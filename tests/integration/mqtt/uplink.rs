@@ -48,16 +48,12 @@ async fn births_open_every_connection_and_are_retained() {
         // Handed over after the births, so answered after them.
         uplink.try_send(message(1)).unwrap();
         assert_eq!(event(&mut uplink).await, UplinkEvent::Acknowledged { token: 1 });
-        let mut late = Observer::subscribe(broker.port, "grid/state").await;
-        let _ = number;
-        drop(late);
-        late = Observer::subscribe(broker.port, "grid/other").await;
-        drop(late);
+        let retained = Observer::subscribe(broker.port, "grid/state").await.retained;
+        assert_eq!(retained.as_deref(), Some(format!("online {number}").as_str()));
         broker.kill().await;
         until_disconnected(&mut uplink).await;
         broker.start_again().await;
     }
-    assert!(asked.load(Ordering::SeqCst) >= 2);
 }
 
 #[tokio::test]
@@ -89,12 +85,11 @@ async fn nothing_is_lost_when_the_broker_restarts_with_messages_in_flight() {
                 assert!(pending.remove(&token), "one answer for each message");
                 unsent.insert(token);
             }
-            UplinkEvent::Disconnected { .. } => assert!(pending.is_empty(), "answers come before the end"),
-            UplinkEvent::Connected(_) => {}
+            UplinkEvent::Connected(_) | UplinkEvent::Disconnected { .. } => {}
             UplinkEvent::Refused { .. } => panic!("nothing is refused here"),
         }
     }
-    assert_eq!(restarts, 2);
+    assert_eq!((restarts, pending.len()), (2, 0));
 }
 
 #[tokio::test]
@@ -190,18 +185,6 @@ async fn stopping_while_the_broker_is_silent_keeps_its_deadline() {
 }
 
 #[tokio::test]
-async fn another_client_with_our_id_is_named() {
-    let broker = Broker::open_to_all().await;
-    let mut first = Uplink::start(quick(broker.port, "gw"), no_births());
-    until_connected(&mut first).await;
-    let mut twin = quick(broker.port, "gw");
-    twin.refused_pause = Duration::from_secs(60);
-    let mut twin = Uplink::start(twin, no_births());
-    until_connected(&mut twin).await;
-    assert_eq!(until_disconnected(&mut first).await.kind, FaultKind::TakenOver);
-}
-
-#[tokio::test]
 async fn the_check_reports_limits_and_rights() {
     let acl = "topic write grid/own/#\ntopic read grid/own/feedback\n".to_owned();
     let extra = vec!["max_packet_size 300000".to_owned(), "max_inflight_messages 20".to_owned()];
@@ -220,4 +203,21 @@ async fn the_check_reports_limits_and_rights() {
     let fault = check_broker(&nobody, Vec::new(), &[]).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unreachable);
     assert!(fault.to_string().contains(&nobody.address()), "{fault}");
+}
+
+#[tokio::test]
+async fn a_limit_that_the_broker_does_not_announce_makes_the_message_suspect() {
+    let options = BrokerOptions { extra: vec!["message_size_limit 1000".to_owned()], ..BrokerOptions::default() };
+    let broker = Broker::start(options).await;
+    let mut uplink = Uplink::start(quick(broker.port, "gw"), no_births());
+    until_connected(&mut uplink).await;
+    uplink.try_send(message(1)).unwrap();
+    uplink.try_send(Publication::new(2, "grid/a", vec![b'x'; 5000])).unwrap();
+    uplink.try_send(message(3)).unwrap();
+    // mosquitto answers with a reason that MQTT does not have there, so the connection cannot go on.
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Acknowledged { token: 1 });
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Unsent { token: 2, suspect: true });
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Unsent { token: 3, suspect: false });
+    let fault = until_disconnected(&mut uplink).await;
+    assert!(fault.text.contains("0x95"), "{fault}");
 }

@@ -1,4 +1,5 @@
 //! A real mosquitto on a free loopback port, with its files in a directory that goes with it.
+#![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,13 @@
 //! A broker that misbehaves in ways that no real one does on demand.
+#![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
-use rumqttc::{ConnAck, ConnAckProperties, ConnectReturnCode, Packet, PubAck, PubAckReason};
+use rumqttc::{
+    ConnAck, ConnAckProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode, Packet, PubAck, PubAckReason,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -20,6 +23,8 @@ pub(crate) enum Script {
     Acknowledge { limits: Limits, reason: PubAckReason },
     /// Accepts the client and closes at the first message.
     CloseOnPublish,
+    /// Accepts the client and ends the connection at the first message, with this reason.
+    DisconnectOnPublish(DisconnectReasonCode),
 }
 
 /// What CONNACK says.
@@ -81,7 +86,7 @@ async fn serve(mut socket: TcpStream, script: Script, pings: Arc<AtomicUsize>, m
     let limits = match &script {
         Script::Mute => return std::future::pending().await,
         Script::Acknowledge { limits, .. } => *limits,
-        Script::StopReading | Script::CloseOnPublish => Limits::default(),
+        Script::StopReading | Script::CloseOnPublish | Script::DisconnectOnPublish(_) => Limits::default(),
     };
     if next_packet(&mut socket, &mut input).await.is_none() {
         return;
@@ -94,7 +99,7 @@ async fn serve(mut socket: TcpStream, script: Script, pings: Arc<AtomicUsize>, m
         // Wait a moment, so that everything that the client dares to send is here before the first answer.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         let mut packets = vec![first];
-        let mut chunk = [0; 65_536];
+        let mut chunk = [0; 8192];
         while let Ok(read @ 1..) = socket.try_read(&mut chunk) {
             input.extend_from_slice(&chunk[..read]);
         }
@@ -105,6 +110,9 @@ async fn serve(mut socket: TcpStream, script: Script, pings: Arc<AtomicUsize>, m
         for packet in packets {
             match (&script, packet) {
                 (Script::CloseOnPublish, Packet::Publish(_)) | (_, Packet::Disconnect(_)) => return,
+                (Script::DisconnectOnPublish(reason), Packet::Publish(_)) => {
+                    return send(&mut socket, &[Packet::Disconnect(Disconnect::new(*reason))]).await;
+                }
                 (Script::Acknowledge { reason, .. }, Packet::Publish(message)) => {
                     let mut puback = PubAck::new(message.pkid, None);
                     puback.reason = *reason;
