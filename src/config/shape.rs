@@ -39,12 +39,12 @@ pub(super) fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + 
 fn check_table(table: &DeTable<'_>, properties: &Map<String, Value>, at: &KeyPath, findings: &mut Findings) {
     for (key, value) in table {
         if let Some(schema) = properties.get(key.get_ref().as_ref()) {
-            check_value(key.get_ref(), value.get_ref(), schema, &at.key(key.get_ref()), findings);
+            check_value(value.get_ref(), schema, &at.key(key.get_ref()), findings);
         }
     }
 }
 
-fn check_value(key: &str, value: &DeValue<'_>, schema: &Value, at: &KeyPath, findings: &mut Findings) {
+fn check_value(value: &DeValue<'_>, schema: &Value, at: &KeyPath, findings: &mut Findings) {
     let rows = schema.get("items").and_then(properties);
     match (value, properties(schema), rows) {
         (DeValue::Table(table), Some(properties), _) => check_table(table, properties, at, findings),
@@ -67,7 +67,7 @@ fn check_value(key: &str, value: &DeValue<'_>, schema: &Value, at: &KeyPath, fin
             };
             findings.refuse(at, "must be a list of tables, not one table", advice);
         }
-        (DeValue::Array(array), None, None) => check_list(key, array, schema, at, findings),
+        (DeValue::Array(array), None, None) => check_list(array, schema, at, findings),
         _ => {
             if let Some(number) = number(value) {
                 check_range(number, schema, at, findings);
@@ -76,7 +76,7 @@ fn check_value(key: &str, value: &DeValue<'_>, schema: &Value, at: &KeyPath, fin
     }
 }
 
-fn check_list(key: &str, list: &DeArray<'_>, schema: &Value, at: &KeyPath, findings: &mut Findings) {
+fn check_list(list: &DeArray<'_>, schema: &Value, at: &KeyPath, findings: &mut Findings) {
     let Some(items) = schema.get("items") else { return };
     // The TOML library drops what is too much; only points have a fixed length.
     let most = schema.get("maxItems").and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
@@ -85,7 +85,7 @@ fn check_list(key: &str, list: &DeArray<'_>, schema: &Value, at: &KeyPath, findi
         return;
     }
     for (index, item) in list.iter().enumerate() {
-        check_value(key, item.get_ref(), items, &at.index(index), findings);
+        check_value(item.get_ref(), items, &at.index(index), findings);
     }
 }
 
