@@ -1,3 +1,5 @@
 //! The binary: hands over to the library's command line.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gridwatch::cli::main()
+}

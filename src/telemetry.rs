@@ -1,1 +1,182 @@
-//! Logs.
+//! Logs: one line per change that a person would care about, on stderr.
+//!
+//! Human lines are meant for a terminal or `journalctl`; in the journal they carry no time of their own
+//! and begin with systemd's priority mark, so that `journalctl -p warning` works. JSON lines are meant
+//! for a collector and are the same everywhere.
+
+use std::fmt;
+use std::io::IsTerminal;
+
+use tracing::{Event, Level, Span, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Compact, Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::domain::camera::CameraId;
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A log that cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level is neither a level nor a list of them.
+    #[error("`{0}` is not a log level; write error, warn, info, debug or trace, or a list such as `info,retina=debug`")]
+    Level(String),
+    /// A log was started before.
+    #[error("the log is running already")]
+    Running,
+}
+
+/// Starts the log of this process. `level` is one of the five levels or a list by module;
+/// `journal_stream` is the value of systemd's variable of that name.
+pub fn init(format: LogFormat, level: &str, journal_stream: Option<&str>) -> Result<(), LogError> {
+    let filter = filter(level)?;
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
+        LogFormat::Human if journal_stream.is_some_and(is_stderr) => {
+            let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+            Box::new(builder.event_format(Journal::new()).finish())
+        }
+        LogFormat::Human => {
+            let is_terminal = std::io::stderr().is_terminal();
+            let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+            Box::new(builder.with_ansi(is_terminal).compact().finish())
+        }
+        LogFormat::Json => Box::new(json(filter, std::io::stderr)),
+    };
+    subscriber.try_init().map_err(|_| LogError::Running)
+}
+
+/// The span in which everything about one camera is logged, so that each line names it. Enabled at every
+/// level.
+#[must_use]
+pub fn camera_span(camera: &CameraId) -> Span {
+    tracing::error_span!("camera", camera = %camera)
+}
+
+fn json<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).json();
+    builder.flatten_event(true).with_current_span(false).with_span_list(true).finish()
+}
+
+/// A bare level is meant for this program; libraries say only what goes wrong, because their chatter is
+/// large and some of it was not written with secrets in mind.
+fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    let wrong = |_| LogError::Level(level.to_owned());
+    match level.parse::<Level>() {
+        Ok(level) => EnvFilter::try_new(format!("warn,gridwatch={level}")).map_err(wrong),
+        // `EnvFilter` takes any word for the name of a module.
+        Err(_) if !level.contains(['=', ',']) && level != "off" => Err(LogError::Level(level.to_owned())),
+        Err(_) => EnvFilter::try_new(level).map_err(wrong),
+    }
+}
+
+/// systemd names the device and inode of the journal's socket to what it starts.
+fn is_stderr(stream: &str) -> bool {
+    rustix::fs::fstat(std::io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// Lines with a priority that journald reads and removes.
+struct Journal(Format<Compact, ()>);
+
+impl Journal {
+    fn new() -> Self {
+        Self(Format::default().compact().without_time().with_ansi(false).with_level(false))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Journal
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            Level::DEBUG | Level::TRACE => 7,
+        };
+        write!(line, "<{priority}>")?;
+        self.0.format_event(context, line, event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).expect("text")
+        }
+    }
+
+    #[test]
+    fn every_line_names_its_camera() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let camera = CameraId::new("gate-1").expect("an id");
+        with_default(json(filter("trace").expect("a level"), move || writer.clone()), || {
+            let span = camera_span(&camera);
+            let _camera = span.enter();
+            tracing::info!("connected");
+            let _inner = tracing::info_span!("decode").entered();
+            tracing::warn!("stalled");
+        });
+        let text = lines.text();
+        assert_eq!(text.lines().count(), 2);
+        for line in text.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            assert_eq!(line["spans"][0]["camera"], "gate-1");
+        }
+    }
+
+    #[test]
+    fn the_journal_learns_the_priority() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let builder = tracing_subscriber::fmt().with_writer(move || writer.clone()).event_format(Journal::new());
+        with_default(builder.finish(), || tracing::warn!("stalled"));
+        assert!(lines.text().starts_with("<4>"), "{}", lines.text());
+    }
+
+    #[test]
+    fn a_bare_level_is_ours_and_nonsense_is_refused() {
+        assert_eq!(filter("debug").expect("a level").to_string(), "gridwatch=debug,warn");
+        assert!(filter("info,retina=debug").is_ok());
+        assert!(filter("loud").is_err());
+        assert!(filter("gridwatch=loud").is_err());
+    }
+}

@@ -1,1 +1,160 @@
 //! The command line.
+//!
+//! One file a command: its arguments, and an `execute` that calls the layer below.
+
+pub mod check;
+pub mod emit_test;
+mod exit;
+pub mod output;
+pub mod probe;
+pub mod replay;
+pub mod run;
+pub mod schema;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use exit::Exit;
+
+use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config::{self, Config};
+use crate::telemetry::{self, LogFormat};
+
+const EVERY_COMMAND: &str = "Options of every command";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  something failed while it ran
+  2  the command line is not understood
+  3  the configuration is missing or has mistakes
+  4  the configuration is right, but something that it names does not work";
+
+/// Watches street cameras and reports suspected encroachment, dumping and crowding as grid events.
+#[derive(Debug, Parser)]
+#[command(name = "gridwatch", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The configuration
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "FILE", default_value = "/etc/gridwatch/config.toml")]
+    pub config: PathBuf,
+    /// How log lines look
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// error, warn, info, debug, trace, or a list such as `info,retina=debug` [default:
+    /// `$GRIDWATCH_LOG`, or info]
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the cameras until told to stop (this is what the service does)
+    ///
+    /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way.
+    Run(run::RunArgs),
+    /// Say what is wrong with the configuration and with what it names
+    ///
+    /// Says everything that is wrong with the configuration, each with file, line, key, and what to do. With
+    /// the options also tries what the configuration names. The service does this before it starts.
+    Check(check::CheckArgs),
+    /// Show what a camera's rules would have reported on a clip
+    ///
+    /// Runs a clip through the zones and rules of one camera, as fast as it goes, and prints the grid events
+    /// that would have been sent, one JSON object a line. The same clip and configuration give the same
+    /// lines. Nothing is sent and nothing is kept.
+    Replay(replay::ReplayArgs),
+    /// Say what a camera's stream is, and which settings suit it
+    ///
+    /// Connects to one camera, watches for some seconds, and says what comes: codec, picture size, pictures
+    /// per second, distance of the keyframes, kind of login, and the settings that suit it. Needs no
+    /// configuration. The camera is asked once: a wrong password is not tried again.
+    Probe(probe::ProbeArgs),
+    /// Print a schema: of events, answers, commands, or the configuration
+    ///
+    /// Prints one of the documents that this program keeps to, for validating, for code generators, and for
+    /// editors.
+    Schema(schema::SchemaArgs),
+    /// Send a simulated event, to try the way to the platform
+    ///
+    /// Sends a simulated event, marked `test: true`, by the way that the configuration names: to the broker,
+    /// or into the spool directory. Shows whether the platform gets it, without waiting for an incident.
+    EmitTest(emit_test::EmitTestArgs),
+}
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            // With the terminal gone there is nobody left to tell.
+            return error.print().map_or(Exit::Failure, |()| exit).into();
+        }
+    };
+    if let Err(error) = start_log(&cli.global) {
+        eprintln!("gridwatch: {error}");
+        return Exit::Usage.into();
+    }
+    dispatch(&cli).unwrap_or_else(|error| report(&error)).into()
+}
+
+fn start_log(global: &Global) -> Result<(), telemetry::LogError> {
+    let level = global.log_level.clone().or_else(|| ProcessEnvironment.var("GRIDWATCH_LOG"));
+    let journal_stream = ProcessEnvironment.var("JOURNAL_STREAM");
+    telemetry::init(global.log_format, level.as_deref().unwrap_or("info"), journal_stream.as_deref())
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Run(args) => run::execute(args, global),
+        Command::Check(args) => check::execute(args, global),
+        Command::Replay(args) => replay::execute(args, global),
+        Command::Probe(args) => probe::execute(args),
+        Command::Schema(args) => schema::execute(args),
+        Command::EmitTest(args) => emit_test::execute(args, global),
+    }
+}
+
+fn report(error: &anyhow::Error) -> Exit {
+    if matches!(error.downcast_ref(), Some(output::OutputError::Closed)) {
+        return Exit::Success;
+    }
+    if let Some(errors) = error.downcast_ref::<config::ConfigErrors>() {
+        for finding in &errors.findings {
+            tracing::error!("{finding}");
+        }
+        return Exit::Configuration;
+    }
+    tracing::error!("{error:#}");
+    if error.is::<UsageError>() { Exit::Usage } else { Exit::Failure }
+}
+
+/// Arguments that are well formed but make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// The configuration for a command that uses it; warnings go to the log.
+pub fn load(file: &Path) -> Result<Config, config::ConfigErrors> {
+    let (config, warnings) = config::load(file)?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
+}

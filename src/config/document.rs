@@ -64,7 +64,8 @@ impl<'t> Document<'t> {
                 },
             }
         }
-        label
+        // Quoted keys may hold anything, and this goes to terminals and logs.
+        label.replace(char::is_control, "?")
     }
 
     /// The value at a path.

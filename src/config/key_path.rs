@@ -34,6 +34,20 @@ impl KeyPath {
         Some(Self(self.0[..=end].to_vec()))
     }
 
+    /// As it is written in a table's header.
+    pub(super) fn header(&self) -> String {
+        let keys = self.0.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        });
+        keys.collect::<Vec<_>>().join(".")
+    }
+
+    /// The table that holds the last key.
+    pub(super) fn parent(&self) -> Self {
+        Self(self.0.split_last().map(|(_, rest)| rest.to_vec()).unwrap_or_default())
+    }
+
     pub(super) fn starts_with(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }

@@ -3,6 +3,7 @@
 //! `structure` finds what TOML and the raw tables refuse, `validate` what the values get wrong; both
 //! name a key by its path, and `document` turns the path into a line.
 
+pub mod address;
 mod document;
 pub mod environment;
 mod finding;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::environment::{Environment, ProcessEnvironment};
-use super::model::{Secret, SecretRef};
+use super::model::{Config, Delivery, Secret, SecretRef, Source};
 
 /// Private keys with their chain stay far below it.
 const MAX_BYTES: u64 = 64 << 10;
@@ -60,6 +60,26 @@ impl SecretRef {
         let Self::File(path) = self else { return None };
         let mode = std::fs::metadata(path).ok()?.permissions().mode();
         (mode & 0o007 != 0).then(|| format!("{} can be read by everybody; run `chmod o= {0}`", path.display()))
+    }
+}
+
+impl Config {
+    /// Every secret that the configuration refers to, with its use in words.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(String, &SecretRef)> {
+        let mut secrets = Vec::new();
+        if let Delivery::Mqtt(mqtt) = &self.delivery {
+            let key = mqtt.tls.as_ref().and_then(|tls| tls.client_key.as_ref());
+            secrets.extend(mqtt.password.iter().map(|secret| ("password of the broker".to_owned(), secret)));
+            secrets.extend(key.map(|secret| ("client key of the broker".to_owned(), secret)));
+        }
+        for camera in &self.cameras {
+            if let Source::Rtsp(source) = &camera.source {
+                let what = || format!("password of camera {}", camera.id);
+                secrets.extend(source.password.iter().map(|secret| (what(), secret)));
+            }
+        }
+        secrets
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the schema says and `serde` does not check: ranges, and tables that were written as lists.
 
 use serde_json::{Map, Value};
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::key_path::KeyPath;
 use super::reference::{is_section, json_schema};
@@ -39,12 +39,12 @@ pub(super) fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + 
 fn check_table(table: &DeTable<'_>, properties: &Map<String, Value>, at: &KeyPath, findings: &mut Findings) {
     for (key, value) in table {
         if let Some(schema) = properties.get(key.get_ref().as_ref()) {
-            check_value(key.get_ref(), value.get_ref(), schema, &at.key(key.get_ref()), findings);
+            check_value(value.get_ref(), schema, &at.key(key.get_ref()), findings);
         }
     }
 }
 
-fn check_value(key: &str, value: &DeValue<'_>, schema: &Value, at: &KeyPath, findings: &mut Findings) {
+fn check_value(value: &DeValue<'_>, schema: &Value, at: &KeyPath, findings: &mut Findings) {
     let rows = schema.get("items").and_then(properties);
     match (value, properties(schema), rows) {
         (DeValue::Table(table), Some(properties), _) => check_table(table, properties, at, findings),
@@ -56,22 +56,36 @@ fn check_value(key: &str, value: &DeValue<'_>, schema: &Value, at: &KeyPath, fin
             }
         }
         (DeValue::Array(_), Some(_), _) if is_section(schema) => {
-            let advice = format!("write [{key}] with single brackets, and once");
+            let advice = format!("write [{}] with single brackets, and once", at.header());
             findings.refuse(at, "must be one table, not a list", advice);
         }
         (DeValue::Table(_), None, Some(_)) => {
             let advice = if is_section(schema) {
-                format!("write [[{key}]] with double brackets; there can be several")
+                format!("write [[{}]] with double brackets; there can be several", at.header())
             } else {
                 "put it in [brackets]; there can be several".to_owned()
             };
             findings.refuse(at, "must be a list of tables, not one table", advice);
         }
+        (DeValue::Array(array), None, None) => check_list(array, schema, at, findings),
         _ => {
             if let Some(number) = number(value) {
                 check_range(number, schema, at, findings);
             }
         }
+    }
+}
+
+fn check_list(list: &DeArray<'_>, schema: &Value, at: &KeyPath, findings: &mut Findings) {
+    let Some(items) = schema.get("items") else { return };
+    // The TOML library drops what is too much; only points have a fixed length.
+    let most = schema.get("maxItems").and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
+    if most.is_some_and(|most| list.len() > most) {
+        findings.refuse(at, "a point has two numbers", "write [x, y], each from 0 to 1".to_owned());
+        return;
+    }
+    for (index, item) in list.iter().enumerate() {
+        check_value(item.get_ref(), items, &at.index(index), findings);
     }
 }
 
@@ -102,6 +116,6 @@ impl Findings {
 
     fn refuse(&mut self, at: &KeyPath, message: &str, advice: String) {
         self.add(at, message, advice);
-        self.refused.push(at.clone());
+        self.refused.extend(at.to_last_key());
     }
 }

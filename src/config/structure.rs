@@ -12,6 +12,9 @@ use super::raw::RawConfig;
 use super::section::Problem;
 use super::shape;
 
+/// How `serde` begins when it meets a key that a table does not have; the table's own keys follow.
+const UNKNOWN_KEY: &str = "unknown field";
+
 /// More mistakes than anybody reads at once.
 const MAX_PROBLEMS: usize = 200;
 
@@ -39,6 +42,9 @@ pub(super) fn read(document: &Document<'_>) -> Structure {
             let (message, advice) = explain(error.message(), document.value(&place));
             problems.push(Problem { path: path.clone(), message, advice, is_warning: false });
         }
+        // The key that was meant is not missing as well.
+        let meant = meant_key(error.message()).map(|key| path.parent().key(key));
+        refused.extend(meant.filter(|meant| document.value(meant).is_none()));
         refused.push(path);
     }
     // Nothing more can be said about the rest until these are corrected.
@@ -54,9 +60,11 @@ pub(super) fn read(document: &Document<'_>) -> Structure {
 /// under the wrong key.
 fn explain(message: &str, value: Option<&DeValue<'_>>) -> (String, String) {
     let found = value.map_or("something else", type_name);
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    if let (true, Some((key, known))) = (message.starts_with("unknown field"), quoted.split_first()) {
-        return ("unknown key".to_owned(), suggest(key, known));
+    let quoted = quoted(message);
+    if let (true, Some((_, known))) = (message.starts_with(UNKNOWN_KEY), quoted.split_first()) {
+        let known = || format!("known here: {}", known.join(", "));
+        let advice = meant_key(message).map_or_else(known, |key| format!("did you mean `{key}`?"));
+        return ("unknown key".to_owned(), advice);
     }
     if let (true, Some((choice, known))) = (message.starts_with("unknown variant"), quoted.split_first()) {
         let advice = format!("write one of: {}", known.join(", "));
@@ -99,18 +107,22 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn suggest(key: &str, known: &[&str]) -> String {
-    let nearest = known
+fn quoted(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
+}
+
+/// The known key that looks most like the unknown one, if it looks much like it.
+fn meant_key(message: &str) -> Option<&str> {
+    let quoted = quoted(message);
+    let (key, known) = quoted.split_first().filter(|_| message.starts_with(UNKNOWN_KEY))?;
+    known
         .iter()
-        .map(|candidate| (strsim::jaro_winkler(key, candidate), candidate))
+        .map(|candidate| (strsim::jaro_winkler(key, candidate), *candidate))
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(similarity, _)| *similarity > 0.8);
-    match nearest {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
-        None => format!("known here: {}", known.join(", ")),
-    }
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .map(|(_, candidate)| candidate)
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
+    text.chars().take(40).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::civil::{Time, Weekday, time};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::reference::{is_section, json_schema, markdown};
 use super::shape::properties;
 use super::*;
+use crate::domain::schedule::Days;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -100,6 +102,29 @@ fn without_a_broker_events_are_spooled() {
     let (config, _) = parse(&text, Path::new("config.toml")).unwrap_or_else(|errors| panic!("{errors}"));
     let Delivery::Spool { directory } = config.delivery else { panic!("no broker is configured") };
     assert_eq!(directory, Path::new("/var/lib/gridwatch/spool"));
+}
+
+#[test]
+fn schedules_are_in_the_configured_zone_and_may_pass_midnight() {
+    let window =
+        "[{ days = [\"sat\", \"mon\"], from = \"20:30\", to = \"24:00\" }, { from = \"22:00\", to = \"06:00\" }]";
+    let text = example().replace("#time_zone = \"Asia/Shanghai\"", "time_zone = \"Asia/Urumqi\"");
+    let text = text.replace("#active = [{ from = \"00:00\", to = \"24:00\" }]", &format!("active = {window}"));
+    let (config, _) = parse(&text, Path::new("config.toml")).unwrap_or_else(|errors| panic!("{errors}"));
+    let schedule = config.cameras[1].rules[0].common().active.as_ref().expect("a schedule");
+    assert_eq!(schedule.time_zone.iana_name(), Some("Asia/Urumqi"));
+    let windows: Vec<_> = schedule.windows.iter().map(|w| (w.days.clone(), w.start, w.end)).collect();
+    let days = Days::Weekdays(vec![Weekday::Saturday, Weekday::Monday]);
+    assert_eq!(
+        windows,
+        [(days, time(20, 30, 0, 0), Time::midnight()), (Days::Every, time(22, 0, 0, 0), time(6, 0, 0, 0))]
+    );
+}
+
+/// A minimal system has no zone files.
+#[test]
+fn time_zones_come_with_the_program() {
+    assert!(jiff::tz::TimeZoneDatabase::bundled().get("Asia/Shanghai").is_ok());
 }
 
 /// A canary in the place of every secret, and wherever a hurried hand may put one.

@@ -43,7 +43,12 @@ impl Site {
 pub(super) fn validate(text: &str, file: &Path) -> Result<(Config, Vec<Finding>), ConfigErrors> {
     let (document, syntax) = Document::parse(text);
     if !syntax.is_empty() {
-        let findings = syntax.iter().map(|error| syntax_finding(error, &document, file)).collect();
+        let mut findings: Vec<_> = syntax.iter().map(|error| syntax_finding(error, &document, file)).collect();
+        // What follows on the same line is the parser finding its way back.
+        findings.dedup_by_key(|finding| finding.line);
+        if let Some(last) = findings.last_mut() {
+            "the other checks follow when this can be read".clone_into(&mut last.advice);
+        }
         return Err(ConfigErrors { findings, warnings: Vec::new() });
     }
     let structure::Structure { raw, refused, problems } = structure::read(&document);
@@ -104,7 +109,7 @@ fn syntax_finding(error: &toml::de::Error, document: &Document<'_>, file: &Path)
         column,
         key: String::new(),
         message: format!("not valid TOML: {}", error.message()),
-        advice: "the rest is checked once this is corrected".to_owned(),
+        advice: String::new(),
     }
 }
 

@@ -108,6 +108,8 @@ fn common(raw: RawCommon, section: &Section, around: &mut Surroundings<'_>) -> O
                 known => format!("this camera has: {}", known.join(", ")),
             };
             section.error("zone", "is no zone of this camera", advice);
+            // Any of them may be the one that was meant.
+            around.zones_used.extend(zones.iter().map(|zone| zone.id.clone()));
         }
         around.zones_used.insert(zone.clone());
     }

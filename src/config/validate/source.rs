@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::{Site, secret};
+use crate::config::address;
 use crate::config::model::{RtspSource, Source};
 use crate::config::raw::camera::RawCamera;
 use crate::config::section::Section;
-
-/// Query parameters in which some cameras take their password, whatever the separator.
-const PASSWORD_WORDS: [&str; 4] = ["password=", "passwd=", "pwd=", "pass="];
 
 /// Takes the source's keys out of `raw`.
 pub(super) fn source(raw: &mut RawCamera, section: &Section, site: &Site) -> Option<Source> {
@@ -49,38 +47,17 @@ fn clip(path: &str, raw: &RawCamera, has_password: bool, section: &Section, site
     Some(Source::File { path: site.path(PathBuf::from(path)), repeat: raw.repeat })
 }
 
-/// No message here repeats the address: it may hold a password.
 fn rtsp_url(text: &str, section: &Section) -> Option<Url> {
-    let form = "write \"rtsp://host:554/path\", or \"file:clip.mp4\" for a clip";
-    let Ok(mut url) = Url::parse(text) else {
-        section.error("url", "is not an address", form);
-        return None;
-    };
-    match url.scheme() {
-        "rtsp" => {}
-        "rtsps" => {
-            section.error("url", "RTSP over TLS is not supported", "use rtsp:// in a network of the cameras' own");
-            return None;
+    match address::parse(text) {
+        Ok(url) => {
+            if address::may_hold_password(&url) {
+                section.warn("url", "seems to hold a password", "use a path without it where the camera has one");
+            }
+            Some(url)
         }
-        _ => {
-            section.error("url", "is neither rtsp: nor file:", form);
-            return None;
+        Err(error) => {
+            section.error("url", error.to_string(), error.advice());
+            None
         }
     }
-    if url.host_str().is_none_or(str::is_empty) {
-        section.error("url", "names no host", form);
-        return None;
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        let advice = "take them out of the address and use `username` and `password`; change the password if \
-                      others can read this file";
-        section.error("url", "holds a user name or password", advice);
-        return None;
-    }
-    let address = text.to_ascii_lowercase();
-    if PASSWORD_WORDS.iter().any(|word| address.contains(word)) {
-        section.warn("url", "seems to hold a password", "use a path without it where the camera has one");
-    }
-    url.set_fragment(None);
-    Some(url)
 }

@@ -1,0 +1,94 @@
+//! `gridwatch check`.
+
+use clap::Args;
+
+use super::{Exit, Global, output};
+use crate::config::{self, Config, SecretRef};
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gridwatch check --config new.toml --all")]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent switches of the command line")]
+pub struct CheckArgs {
+    /// Also read every secret
+    #[arg(long)]
+    pub secrets: bool,
+    /// Also load the models
+    #[arg(long)]
+    pub models: bool,
+    /// Also connect to the broker
+    #[arg(long)]
+    pub broker: bool,
+    /// Also connect to every camera, once
+    #[arg(long)]
+    pub cameras: bool,
+    /// All of these
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What became of one thing that was tried.
+#[derive(Debug)]
+pub struct Tried {
+    /// In words: `password of camera gate-1`.
+    pub what: String,
+    /// In words; the error says what to do.
+    pub result: Result<String, String>,
+}
+
+/// Runs the command.
+pub fn execute(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
+    let (config, warnings) = match config::load(&global.config) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            show_warnings(&errors.warnings)?;
+            for finding in &errors.findings {
+                output::line(&format!("error: {finding}"))?;
+            }
+            output::line(&format!("not valid: {}", counted(errors.findings.len(), "error")))?;
+            return Ok(Exit::Configuration);
+        }
+    };
+    show_warnings(&warnings)?;
+    let rules: usize = config.cameras.iter().map(|camera| camera.rules.len()).sum();
+    let (cameras, rules) = (counted(config.cameras.len(), "camera"), counted(rules, "rule"));
+    output::line(&format!("valid: {} ({cameras}, {rules})", global.config.display()))?;
+    let tried = try_named(args, &config)?;
+    let failed = tried.iter().filter(|tried| tried.result.is_err()).count();
+    for Tried { what, result } in &tried {
+        match result {
+            Ok(words) => output::line(&format!("ok: {what}: {words}"))?,
+            Err(words) => output::line(&format!("failed: {what}: {words}"))?,
+        }
+    }
+    Ok(if failed == 0 { Exit::Success } else { Exit::CheckFailed })
+}
+
+/// Tries what the options ask for.
+fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec<Tried>> {
+    let mut tried = Vec::new();
+    if args.secrets || args.all {
+        tried.extend(config.secrets().into_iter().map(|(what, secret)| try_secret(what, secret)));
+    }
+    if args.models || args.broker || args.cameras || args.all {
+        anyhow::bail!("checking models, broker and cameras is not part of this build");
+    }
+    Ok(tried)
+}
+
+fn try_secret(what: String, secret: &SecretRef) -> Tried {
+    let result = match (secret.resolve(), secret.exposure()) {
+        (Ok(_), None) => Ok(format!("found ({secret})")),
+        (Ok(_), Some(exposure)) => Ok(format!("found, but {exposure}")),
+        (Err(error), _) => Err(error.to_string()),
+    };
+    Tried { what, result }
+}
+
+fn show_warnings(warnings: &[config::Finding]) -> Result<(), output::OutputError> {
+    warnings.iter().try_for_each(|warning| output::line(&format!("warning: {warning}")))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,16 @@
+//! `gridwatch run`.
+
+use clap::Args;
+
+use super::{Exit, Global, load};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gridwatch run --config /etc/gridwatch/config.toml")]
+pub struct RunArgs {}
+
+/// Runs the command.
+pub fn execute(_args: &RunArgs, global: &Global) -> anyhow::Result<Exit> {
+    let _config = load(&global.config)?;
+    anyhow::bail!("`run` is not part of this build")
+}
