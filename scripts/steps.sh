@@ -7,8 +7,12 @@ logs=$cache/logs
 mkdir -p "$logs"
 # Tools that scripts/setup has put here, and the usual place of a Rust toolchain.
 export PATH="$cache/tools/bin:$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:/usr/sbin"
-# Set by scripts/setup when the default toolchain is too old.
-[ ! -f "$cache/toolchain" ] || export RUSTUP_TOOLCHAIN="${RUSTUP_TOOLCHAIN:-$(cat "$cache/toolchain")}"
+
+# The toolchain that scripts/setup has chosen where the default one is missing or too old.
+use_toolchain() {
+    [ ! -f "$cache/toolchain" ] || export RUSTUP_TOOLCHAIN="${RUSTUP_TOOLCHAIN:-$(cat "$cache/toolchain")}"
+}
+use_toolchain
 
 say() { printf '%s\n' "$*" >&2; }
 
