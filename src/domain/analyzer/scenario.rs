@@ -79,10 +79,8 @@ pub(crate) fn crowding() -> CrowdingRule {
 
 pub(crate) fn thing(role: Role, left: f32, top: f32, width: f32, height: f32) -> Detection {
     let bbox = BoundingBox { left, top, width, height };
-    let roles = match role {
-        Role::Truck => [Role::Truck, Role::Vehicle].into_iter().collect(),
-        other => [other].into_iter().collect(),
-    };
+    let roles = if role == Role::Truck { vec![Role::Truck, Role::Vehicle] } else { vec![role] };
+    let roles = roles.into_iter().collect();
     Detection { class_id: 0, roles, score: 0.8, bbox }
 }
 

@@ -39,12 +39,12 @@ fn a_removed_rule_ends_its_incident_at_once() {
 fn a_turned_camera_ends_it_and_opens_nothing() {
     let mut street = Street::new(rules());
     street.watch(0..200, |_| vec![stall(0.4)]);
-    for second in 200..800 {
+    for second in 200..600 {
         street.look(second, vec![stall(0.7)], scene(9, OnGround::Pile));
     }
     assert_eq!(street.phases(), [Phase::Opened, Phase::Closed(CloseReason::ViewChanged)]);
     assert_eq!(street.analyzer.view(), ViewState::ViewChanged);
-    street.watch(800..900, |_| vec![stall(0.4)]);
+    street.watch(600..700, |_| vec![stall(0.4)]);
     assert_eq!(street.phases().last(), Some(&Phase::Updated), "the view is back, and so is the stall");
 }
 

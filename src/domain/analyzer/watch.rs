@@ -36,6 +36,7 @@ pub(super) struct WatchRecord {
 /// What a rule remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a handful a camera")]
 enum Judge {
     Encroachment(Encroachment),
     Dumping(Dumping),

@@ -127,10 +127,10 @@ impl OpenIncident {
         Self::from_parts(last, at, at, magnitude)
     }
 
-    pub(super) fn reopen(ended: Ended, at: Timestamp, seen: Assessment, desk: &mut Desk<'_>) -> Self {
+    pub(super) fn reopen(ended: Ended, at: Timestamp, seen: &Assessment, desk: &mut Desk<'_>) -> Self {
         let mut incident = Self::from_parts(ended.last, ended.opened_at, at, seen.magnitude);
         let evidence = seen.evidence.clone();
-        incident.take_in(at, &seen);
+        incident.take_in(at, seen);
         incident.last.cleared = None;
         incident.last.evidence = evidence;
         incident.last.evidence.push(desk.snapshots.keep(EvidenceRole::Latest, at));

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::params::EncroachmentRule;
 use super::{Assessment, BACK_AFTER, Look, Seen, Sight, schedule_exceptions};
 use crate::domain::Timestamp;
-use crate::domain::incident::{CloseReason, EvidenceRole, LabelledBox, Measure};
+use crate::domain::incident::{CloseReason, EvidenceRole, LabelledBox, Measure, SnapshotId};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::{after, elapsed};
 use crate::domain::tracker::association::{greedy, same_place};
@@ -62,9 +62,10 @@ impl Encroachment {
             if spot.counts(look.at, rule.common.dwell, rule) {
                 spot.standing = Standing::Counted;
             }
+            spot.returning = !open && spot.counts(look.at, rule.common.dwell.min(BACK_AFTER), rule);
         }
         self.take_first_pictures(look.at, open, snapshots);
-        self.assess(look, rule, zone, open)
+        self.assess(look, rule, zone)
     }
 
     /// Joins what is seen with what stands.
@@ -141,12 +142,11 @@ impl Encroachment {
         }
     }
 
-    fn assess(&self, look: Look<'_>, rule: &EncroachmentRule, zone: &Zone, open: bool) -> Assessment {
+    fn assess(&self, look: Look<'_>, rule: &EncroachmentRule, zone: &Zone) -> Assessment {
         let common = &rule.common;
         let counted: Vec<&Spot> = self.spots.iter().filter(|spot| spot.standing == Standing::Counted).collect();
         let met = counted.iter().any(|spot| spot.counts(look.at, common.dwell, rule));
-        let returned = |spot: &&Spot| spot.counts(look.at, common.dwell.min(BACK_AFTER), rule);
-        let back: Vec<&Spot> = if open { Vec::new() } else { self.spots.iter().filter(returned).collect() };
+        let back: Vec<&Spot> = self.spots.iter().filter(|spot| spot.returning).collect();
         let shown = if counted.is_empty() { &back } else { &counted };
         let leading = shown.iter().min_by_key(|spot| spot.presence.since().unwrap_or(look.at));
         let (frames_hit, frames_seen) = leading.map_or((0, 0), |spot| spot.presence.counts());
@@ -178,9 +178,13 @@ impl Encroachment {
         self.spots.iter().any(|spot| spot.standing == Standing::Candidate)
     }
 
-    /// The incident has taken the picture of the first of its spots.
-    pub(crate) fn opened(&mut self, taken: &[crate::domain::incident::SnapshotId]) {
+    /// An incident was opened, or re-opened by what has returned, and has taken these pictures.
+    pub(crate) fn opened(&mut self, taken: &[SnapshotId]) {
+        let reopened = self.spots.iter().all(|spot| spot.standing != Standing::Counted);
         for spot in &mut self.spots {
+            if reopened && spot.returning {
+                spot.standing = Standing::Counted;
+            }
             spot.picture = spot.picture.filter(|picture| !taken.contains(&picture.snapshot));
         }
     }

@@ -41,6 +41,7 @@ pub(super) enum Standing {
 
 /// Anchored to its place, not to a track: whatever stands here is the same thing to the rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "facts of one look that do not exclude each other")]
 pub(super) struct Spot {
     pub(super) standing: Standing,
     pub(super) bbox: BoundingBox,
@@ -50,6 +51,8 @@ pub(super) struct Spot {
     pub(super) attendants: u32,
     pub(super) picture: Option<EvidenceRef>,
     tended: Presence,
+    /// Back for long enough to continue an incident that was just closed.
+    pub(super) returning: bool,
     hidden: bool,
     hit: bool,
     unseen: Duration,
@@ -69,6 +72,7 @@ impl Spot {
             attendants: 0,
             picture: None,
             tended: Presence::default(),
+            returning: false,
             hidden: false,
             hit: false,
             unseen: Duration::ZERO,
