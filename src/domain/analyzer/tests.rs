@@ -1,1 +1,103 @@
+use std::time::Duration;
 
+use jiff::civil::{date, time};
+use jiff::tz::TimeZone;
+
+use super::scenario::{OnGround, Street, at, crowding, dumping, encroachment, scene, stall};
+use super::*;
+use crate::domain::incident::Phase;
+use crate::domain::schedule::{Days, Schedule, Window};
+
+fn rules() -> Vec<Rule> {
+    vec![Rule::Encroachment(encroachment()), Rule::Dumping(dumping()), Rule::Crowding(crowding())]
+}
+
+#[test]
+fn a_restart_keeps_the_incident() {
+    let mut before = Street::new(rules());
+    before.watch(0..200, |_| vec![stall(0.4)]);
+    let state = before.analyzer.save();
+    let mut after = Street::continued(rules(), Some(state), at(260));
+    assert_eq!(after.phases(), []);
+    after.watch(260..400, |_| vec![]);
+    assert_eq!(after.phases(), [Phase::Closed(CloseReason::Cleared)]);
+    assert_eq!(after.transitions[0].event_id, before.transitions[0].event_id);
+    assert_eq!(after.transitions[0].revision, 2);
+}
+
+#[test]
+fn a_removed_rule_ends_its_incident_at_once() {
+    let mut before = Street::new(rules());
+    before.watch(0..200, |_| vec![stall(0.4)]);
+    let kept = rules().into_iter().skip(1).collect();
+    let after = Street::continued(kept, Some(before.analyzer.save()), at(230));
+    let [closed] = after.transitions.as_slice() else { panic!("{:?}", after.phases()) };
+    assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::RuleDisabled), at(230)));
+}
+
+#[test]
+fn a_turned_camera_ends_it_and_opens_nothing() {
+    let mut street = Street::new(rules());
+    street.watch(0..200, |_| vec![stall(0.4)]);
+    for second in 200..600 {
+        street.look(second, vec![stall(0.7)], scene(9, OnGround::Pile));
+    }
+    assert_eq!(street.phases(), [Phase::Opened, Phase::Closed(CloseReason::ViewChanged)]);
+    assert_eq!(street.analyzer.view(), ViewState::ViewChanged);
+    street.watch(600..700, |_| vec![stall(0.4)]);
+    assert_eq!(street.phases().last(), Some(&Phase::Updated), "the view is back, and so is the stall");
+}
+
+#[test]
+fn permitted_hours_open_nothing_and_the_dwell_starts_after_them() {
+    let mut rule = encroachment();
+    let start = TimeZone::UTC.to_datetime(at(0));
+    let market = Window { days: Days::Every, start: time(0, 0, 0, 0), end: start.time() + Duration::from_secs(600) };
+    assert!(start.date() > date(2026, 1, 1) && market.end > market.start);
+    rule.common.permitted = Some(Schedule { time_zone: TimeZone::UTC, windows: vec![market] });
+    let mut street = Street::new(vec![Rule::Encroachment(rule)]);
+    street.watch(0..1000, |_| vec![stall(0.4)]);
+    assert_eq!(street.transitions[0].at, at(780));
+    assert_eq!(street.transitions[0].exceptions_checked, ["permit_window", "loading_window"]);
+}
+
+#[test]
+fn the_end_of_a_schedule_ends_the_incident_on_time() {
+    let mut rule = encroachment();
+    let end = TimeZone::UTC.to_datetime(at(0)).time() + Duration::from_secs(600);
+    let day = Window { days: Days::Every, start: time(0, 0, 0, 0), end };
+    rule.common.active = Some(Schedule { time_zone: TimeZone::UTC, windows: vec![day] });
+    let mut street = Street::new(vec![Rule::Encroachment(rule)]);
+    street.watch(0..300, |_| vec![stall(0.4)]);
+    street.analyzer.handle_timeout(at(5000));
+    street.drain();
+    let closed = street.transitions.last().unwrap();
+    assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::RuleDisabled), at(600)));
+}
+
+#[test]
+fn candidates_want_denser_looks() {
+    let mut street = Street::new(rules());
+    assert_eq!(street.analyzer.poll_look().at, at(0));
+    street.watch(0..10, |_| vec![]);
+    assert_eq!(street.analyzer.poll_look(), LookPlan { at: at(11), max_gap: Duration::from_secs(4) });
+    street.watch(10..12, |_| vec![stall(0.4)]);
+    assert_eq!(street.analyzer.poll_look(), LookPlan { at: at(12), max_gap: Duration::from_secs(2) });
+}
+
+#[test]
+fn frames_from_the_past_are_ignored() {
+    let mut street = Street::new(rules());
+    street.watch(0..170, |_| vec![stall(0.4)]);
+    let state = street.analyzer.save();
+    street.watch(0..170, |_| vec![]);
+    assert_eq!(street.analyzer.save(), state);
+}
+
+#[test]
+fn ground_is_measured_where_a_rule_needs_it() {
+    let street = Street::new(rules());
+    assert_eq!(street.analyzer.ground_zones().map(|zone| zone.id.as_str()).collect::<Vec<_>>(), ["ground"]);
+    let street = Street::new(vec![Rule::Crowding(crowding())]);
+    assert_eq!(street.analyzer.ground_zones().count(), 0);
+}

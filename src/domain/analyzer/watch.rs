@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
 use crate::domain::feedback::{Feedback, Verdict};
-use crate::domain::incident::{CloseReason, Kind};
+use crate::domain::incident::{CloseReason, Kind, SnapshotId};
 use crate::domain::lifecycle::{Desk, Lifecycle, Outcome};
 use crate::domain::rules::crowding::Crowding;
 use crate::domain::rules::dumping::Dumping;
@@ -36,6 +36,7 @@ pub(super) struct WatchRecord {
 /// What a rule remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a handful a camera")]
 enum Judge {
     Encroachment(Encroachment),
     Dumping(Dumping),
@@ -68,14 +69,6 @@ impl Watch {
         Self { rule, zone, judge, lifecycle: Lifecycle::default() }
     }
 
-    pub(super) fn rule(&self) -> &Rule {
-        &self.rule
-    }
-
-    pub(super) fn zone(&self) -> &Zone {
-        &self.zone
-    }
-
     pub(super) fn is_open(&self) -> bool {
         self.lifecycle.is_open()
     }
@@ -102,8 +95,21 @@ impl Watch {
         let open = self.lifecycle.is_open();
         let Some(assessment) = self.judge(look, open, desk.snapshots) else { return };
         let kind = kind_of(&self.rule);
+        let offered: Vec<SnapshotId> = assessment.evidence.iter().map(|evidence| evidence.snapshot).collect();
         let outcome = self.lifecycle.observe(look.at, assessment, self.rule.common(), kind, desk);
+        if outcome == Outcome::Opened {
+            self.taken(&offered);
+        }
         self.tell(outcome, desk.snapshots);
+    }
+
+    /// The incident has taken these pictures: they are no longer the rule's to give up.
+    fn taken(&mut self, snapshots: &[SnapshotId]) {
+        match &mut self.judge {
+            Judge::Encroachment(judge) => judge.opened(snapshots),
+            Judge::Dumping(judge) => judge.opened(snapshots),
+            Judge::Crowding(_) => {}
+        }
     }
 
     fn judge(&mut self, look: Look<'_>, open: bool, snapshots: &mut Snapshots) -> Option<Assessment> {
@@ -119,10 +125,7 @@ impl Watch {
 
     fn tell(&mut self, outcome: Outcome, snapshots: &mut Snapshots) {
         match (outcome, &mut self.judge) {
-            (Outcome::None, _) => {}
-            (Outcome::Opened, Judge::Encroachment(judge)) => judge.opened(),
-            (Outcome::Opened, Judge::Dumping(judge)) => judge.opened(),
-            (Outcome::Opened, Judge::Crowding(_)) => {}
+            (Outcome::None | Outcome::Opened, _) => {}
             (Outcome::Closed(reason), Judge::Encroachment(judge)) => judge.closed(reason),
             (Outcome::Closed(reason), Judge::Dumping(judge)) => judge.closed(reason, snapshots),
             (Outcome::Closed(reason), Judge::Crowding(judge)) => judge.closed(reason),

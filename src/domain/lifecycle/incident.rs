@@ -18,6 +18,8 @@ use crate::domain::time::{after, elapsed};
 const HEARTBEAT: Duration = Duration::from_secs(30 * 60);
 /// Relative change of the measure that is worth an update.
 const WORTH_TELLING: f64 = 0.25;
+/// The change is over when the measure is this near to its smoothed self: one update tells it, not two.
+const SETTLED: f64 = 0.1;
 /// The measure is smoothed over this, so that counts which flicker are no change.
 const SMOOTHING: Duration = Duration::from_secs(30);
 /// Looks that have to find nothing before a verification says `cleared`.
@@ -125,10 +127,10 @@ impl OpenIncident {
         Self::from_parts(last, at, at, magnitude)
     }
 
-    pub(super) fn reopen(ended: Ended, at: Timestamp, seen: Assessment, desk: &mut Desk<'_>) -> Self {
+    pub(super) fn reopen(ended: Ended, at: Timestamp, seen: &Assessment, desk: &mut Desk<'_>) -> Self {
         let mut incident = Self::from_parts(ended.last, ended.opened_at, at, seen.magnitude);
         let evidence = seen.evidence.clone();
-        incident.take_in(at, &seen);
+        incident.take_in(at, seen);
         incident.last.cleared = None;
         incident.last.evidence = evidence;
         incident.last.evidence.push(desk.snapshots.keep(EvidenceRole::Latest, at));
@@ -195,6 +197,7 @@ impl OpenIncident {
             return (later && seen.met).then_some(CloseReason::Superseded);
         }
         let changed = (self.magnitude - self.reported).abs() >= WORTH_TELLING * self.reported.abs().max(1e-9);
+        let changed = changed && (self.magnitude - seen.magnitude).abs() <= SETTLED * self.magnitude.abs();
         if self.may_update(at) && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
             self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Latest, at)];
             self.report(Phase::Updated, at, desk);

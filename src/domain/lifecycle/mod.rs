@@ -115,7 +115,7 @@ impl Lifecycle {
         }
         match self.ended.take() {
             Some(ended) if seen.back && ended.may_continue(at, common) => {
-                self.open = Some(OpenIncident::reopen(ended, at, seen, desk));
+                self.open = Some(OpenIncident::reopen(ended, at, &seen, desk));
                 Outcome::Opened
             }
             ended => {

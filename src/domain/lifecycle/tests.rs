@@ -1,1 +1,167 @@
+use std::time::Duration;
 
+use super::*;
+use crate::domain::analyzer::scenario::{OnGround, Street, at, encroachment, scene, stall};
+use crate::domain::camera::StreamState;
+use crate::domain::detection::Detection;
+use crate::domain::feedback::Feedback;
+use crate::domain::incident::VerificationResult;
+use crate::domain::rules::params::{EncroachmentRule, Rule};
+
+fn street(change: impl FnOnce(&mut EncroachmentRule)) -> Street {
+    let mut rule = encroachment();
+    change(&mut rule);
+    Street::new(vec![Rule::Encroachment(rule)])
+}
+
+fn there(_: i64) -> Vec<Detection> {
+    vec![stall(0.4)]
+}
+
+fn gone(_: i64) -> Vec<Detection> {
+    vec![]
+}
+
+fn say(street: &mut Street, second: i64, verdict: Verdict) {
+    let event_id = street.transitions[0].event_id;
+    street.analyzer.handle_feedback(&Feedback { event_id, verdict }, at(second));
+    street.drain();
+}
+
+#[test]
+fn back_within_the_window_is_the_same_incident() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    street.watch(200..300, gone);
+    street.watch(300..400, there);
+    let cleared = Phase::Closed(CloseReason::Cleared);
+    assert_eq!(street.phases(), [Phase::Opened, cleared, Phase::Updated]);
+    assert_eq!(street.transitions[2].event_id, street.transitions[0].event_id);
+    assert_eq!(street.transitions[2].revision, 3);
+    assert_eq!(street.transitions[2].cleared, None);
+}
+
+#[test]
+fn back_later_is_a_new_and_related_one() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    street.watch(200..1000, gone);
+    street.watch(1000..1200, there);
+    assert_eq!(street.transitions.len(), 3);
+    assert_ne!(street.transitions[2].event_id, street.transitions[0].event_id);
+    assert_eq!(street.transitions[2].related, Some(street.transitions[0].event_id));
+    assert_eq!(street.transitions[2].revision, 1);
+}
+
+#[test]
+fn presence_is_told_every_half_hour() {
+    let mut street = street(|_| {});
+    street.watch(0..4000, there);
+    assert_eq!(street.phases(), [Phase::Opened, Phase::Updated, Phase::Updated]);
+    assert_eq!(street.transitions[1].at, at(180 + 1800));
+}
+
+#[test]
+fn a_false_alarm_ends_it_and_silences_the_zone() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    say(&mut street, 200, Verdict::FalseAlarm);
+    street.watch(201..2000, |_| vec![stall(0.4), stall(0.7)]);
+    assert_eq!(street.phases(), [Phase::Opened, Phase::Closed(CloseReason::Retracted)]);
+    street.watch(2000..4100, |_| vec![stall(0.4), stall(0.7)]);
+    let opened = street.transitions.last().unwrap();
+    assert_eq!((opened.phase, opened.at), (Phase::Opened, at(3800)), "after the cool-down");
+    assert!((opened.boxes[0].bbox.left - 0.7).abs() < 0.01 && opened.boxes.len() == 1, "the old one is dismissed");
+}
+
+#[test]
+fn a_rejected_one_may_come_again_after_the_cool_down() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    say(&mut street, 200, Verdict::Rejected);
+    street.watch(201..3900, there);
+    let [opened, closed, again] = street.transitions.as_slice() else { panic!("{:?}", street.phases()) };
+    assert_eq!(closed.phase, Phase::Closed(CloseReason::Retracted));
+    assert_eq!((again.at, again.related), (at(3800), Some(opened.event_id)));
+}
+
+#[test]
+fn handled_is_verified_two_minutes_later() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    say(&mut street, 200, Verdict::Handled { verify: true, seq: Some(7) });
+    assert!(street.analyzer.poll_look().at <= at(320));
+    street.watch(201..340, there);
+    let answer = street.transitions.last().unwrap();
+    let verification = answer.verification.unwrap();
+    assert_eq!((answer.at, verification.result), (at(320), VerificationResult::StillPresent));
+    assert_eq!(verification.feedback_seq, Some(7));
+    assert_eq!(answer.evidence[0].role, EvidenceRole::Verification);
+}
+
+#[test]
+fn a_verification_says_cleared_when_looks_find_nothing() {
+    let mut street = street(|rule| rule.common.clear_after = Duration::from_secs(400));
+    street.watch(0..300, there);
+    say(&mut street, 300, Verdict::Verify { seq: None });
+    street.watch(301..310, gone);
+    let verification = street.transitions.last().unwrap().verification.unwrap();
+    assert_eq!((verification.result, verification.checked_at), (VerificationResult::Cleared, at(303)));
+}
+
+#[test]
+fn a_verification_without_pictures_cannot_tell_and_says_so_in_time() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    say(&mut street, 200, Verdict::Handled { verify: true, seq: Some(1) });
+    street.analyzer.handle_stream_state(StreamState::Offline, at(210));
+    assert_eq!(street.analyzer.poll_timeout(), Some(at(440)));
+    street.analyzer.handle_timeout(at(500));
+    street.drain();
+    let answer = street.transitions.last().unwrap();
+    assert_eq!((answer.at, answer.verification.unwrap().result), (at(440), VerificationResult::CannotTell));
+}
+
+#[test]
+fn a_settled_case_that_stays_is_a_new_related_incident() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    say(&mut street, 200, Verdict::Closed);
+    street.watch(201..900, there);
+    let [opened, superseded, again] = street.transitions.as_slice() else { panic!("{:?}", street.phases()) };
+    assert_eq!(superseded.phase, Phase::Closed(CloseReason::Superseded));
+    assert_eq!((superseded.at, again.related), (at(800), Some(opened.event_id)));
+    assert_ne!(again.event_id, opened.event_id);
+}
+
+#[test]
+fn a_lost_camera_ends_it_at_the_deadline_and_its_return_continues_it() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    street.analyzer.handle_stream_state(StreamState::Offline, at(200));
+    street.watch(5000..5001, there);
+    let closed = &street.transitions[1];
+    assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::CameraLost), at(800)));
+}
+
+#[test]
+fn a_short_loss_is_the_same_incident() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    street.analyzer.handle_stream_state(StreamState::Offline, at(200));
+    street.analyzer.handle_stream_state(StreamState::Ok, at(1200));
+    street.watch(1200..1300, there);
+    let lost = Phase::Closed(CloseReason::CameraLost);
+    assert_eq!(street.phases(), [Phase::Opened, lost, Phase::Updated]);
+}
+
+#[test]
+fn the_longest_duration_is_kept_to_the_second() {
+    let mut street = street(|rule| rule.common.max_duration = Duration::from_secs(1000));
+    street.watch(0..200, there);
+    street.look(2500, there(0), scene(1, OnGround::Nothing));
+    let closed = street.transitions.last().unwrap();
+    assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::MaxDuration), at(1180)));
+    street.watch(2501..4000, there);
+    assert_eq!(street.transitions.len(), 2, "what was reported for long enough is not reported again");
+}

@@ -1,16 +1,76 @@
-//! Dumping.
+//! Dumping: somebody was there, and the ground is another one since.
+//!
+//! ```text
+//!            visitor stops ≥ min_visit, or (report_state / pile seen) ground differs
+//!   quiet ────────────────────────────────────────────────────────────────▶ candidate ──▶ met
+//!     ▲            nothing differs any more, dwell after the visit             │ ground differs, free of
+//!     └────────────────────────────────────────────────────────────────────────┘ people, for dwell
+//! ```
+//! While there is a candidate or an incident the baseline is frozen where the ground differs.
+
+#[cfg(test)]
+mod tests;
+mod visit;
+
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use super::hysteresis::{Presence, patience};
 use super::params::DumpingRule;
-use super::{Assessment, Look};
-use crate::domain::incident::CloseReason;
+use super::{Assessment, BACK_AFTER, Look, Sight, schedule_exceptions};
+use crate::domain::Timestamp;
+use crate::domain::detection::Role;
+use crate::domain::geometry::BoundingBox;
+use crate::domain::incident::{CloseReason, EvidenceRef, EvidenceRole, LabelledBox, Measure, SnapshotId};
+use crate::domain::scene::ground::{CellStatus, Ground, GroundReading};
 use crate::domain::snapshots::Snapshots;
+use crate::domain::time::elapsed;
 use crate::domain::zone::Zone;
+use visit::Visit;
 
+/// Share of good looks in the dwell at which the ground must be free and different.
+const MIN_RATIO: f64 = 0.6;
+/// The picture from before is renewed this often while nothing happens.
+const BEFORE_INTERVAL: Duration = Duration::from_secs(180);
+/// Differences older than this at a visit's start are none of the visitor's.
+const VISIT_LEAD: Duration = Duration::from_secs(60);
+/// A candidate without any difference is given up after at least this.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+/// Share of a pile that must still lie there, and that may be hidden.
+const STILL_THERE: f64 = 0.4;
+const MOSTLY_HIDDEN: f64 = 0.5;
+
+/// Roles that stand on the ground for a while and say nothing of what lies there.
+const PASSING: [Role; 7] =
+    [Role::Person, Role::Vehicle, Role::Truck, Role::Tricycle, Role::Cycle, Role::Stall, Role::Umbrella];
+
+/// The rule's memory.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(crate) struct Dumping {}
+pub(crate) struct Dumping {
+    ground: Ground,
+    visit: Option<Visit>,
+    candidate: Option<Candidate>,
+    before: Option<EvidenceRef>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Candidate {
+    since: Timestamp,
+    visited_until: Timestamp,
+    act_seen: bool,
+    by_vehicle: bool,
+    pile_score: f32,
+    presence: Presence,
+    /// Cells that differ, as of the last look at which they could be seen.
+    region: Vec<usize>,
+    before: Option<EvidenceRef>,
+    during: Option<EvidenceRef>,
+    after: Option<EvidenceRef>,
+}
 
 impl Dumping {
+    /// `None` if the look brought no measure of this zone's ground.
     pub(crate) fn observe(
         &mut self,
         look: Look<'_>,
@@ -19,13 +79,239 @@ impl Dumping {
         open: bool,
         snapshots: &mut Snapshots,
     ) -> Option<Assessment> {
-        None
+        let patch = look.frame.scene.ground.iter().find(|patch| patch.zone == zone.id)?;
+        self.follow_visit(look, rule, zone, snapshots);
+        let occupied: Vec<BoundingBox> = look
+            .seen()
+            .filter(|seen| PASSING.iter().any(|role| seen.is(*role)) && !seen.is(Role::Pile))
+            .map(|seen| seen.detection.bbox)
+            .collect();
+        let frozen = open || self.visit.is_some() || self.candidate.is_some();
+        let reading = self.ground.observe(patch, &zone.polygon, &occupied, (look.at, look.gap), frozen)?;
+        let pile = pile_score(look, rule, zone);
+        let differs = reading.added && reading.changed_ratio >= rule.min_changed_ratio;
+        if differs && self.candidate.is_none() && (rule.report_state || pile > 0.0) {
+            self.candidate = Some(Candidate::new(look.at, self.before.take()));
+        }
+        self.keep_before(look.at, occupied.is_empty() && !frozen && !differs, snapshots);
+
+        let bringer_near = self.bringer_is_near(look, &reading);
+        let Some(candidate) = &mut self.candidate else { return Some(nothing(look.at, rule)) };
+        candidate.pile_score = candidate.pile_score.max(pile);
+        candidate.presence.record(look.at, differs && !bringer_near, look.credit, rule.common.dwell);
+        if differs && !open {
+            candidate.region = changed_cells(&reading);
+            if candidate.after.is_none() && !bringer_near {
+                candidate.after = Some(snapshots.keep(EvidenceRole::After, look.at));
+            }
+        }
+        let assessment = candidate.assess(look, rule, &reading, &self.ground);
+        self.give_up_idle(look.at, rule, open, snapshots);
+        Some(assessment)
     }
+
+    fn follow_visit(&mut self, look: Look<'_>, rule: &DumpingRule, zone: &Zone, snapshots: &mut Snapshots) {
+        let visitors = visit::visitors(look, rule, zone);
+        let begins = self.visit.is_none() && !visitors.is_empty();
+        if begins && self.candidate.is_none() {
+            self.ground.absorb_older_than(look.at, VISIT_LEAD);
+        }
+        self.visit = Visit::follow(self.visit.take(), &visitors, look.at);
+        let Some(visit) = &self.visit else { return };
+        if let Some(candidate) = &mut self.candidate {
+            candidate.visited_until = visit.last;
+        }
+        if elapsed(visit.since, look.at) < rule.min_visit || visitors.is_empty() {
+            return;
+        }
+        let before = &mut self.before;
+        let candidate = self.candidate.get_or_insert_with(|| Candidate::new(visit.since, before.take()));
+        // Who comes when it already lies there did not bring it.
+        if candidate.presence.last_hit().is_none() {
+            candidate.act_seen = true;
+            candidate.by_vehicle |= visit.by_vehicle;
+            candidate.during.get_or_insert_with(|| snapshots.keep(EvidenceRole::During, look.at));
+        }
+    }
+
+    fn keep_before(&mut self, at: Timestamp, quiet: bool, snapshots: &mut Snapshots) {
+        let due = self.before.is_none_or(|before| elapsed(before.captured_at, at) >= BEFORE_INTERVAL);
+        if quiet && due {
+            let old = self.before.replace(snapshots.keep(EvidenceRole::Before, at));
+            snapshots.discard(old);
+        }
+    }
+
+    /// Whether somebody still stops beside what differs.
+    fn bringer_is_near(&self, look: Look<'_>, reading: &GroundReading) -> bool {
+        let Some(visit) = &self.visit else { return false };
+        let near = |bbox: &BoundingBox| {
+            let reach = BoundingBox {
+                left: bbox.left - bbox.width / 2.0,
+                top: bbox.top,
+                width: bbox.width * 2.0,
+                height: bbox.height * 1.2,
+            };
+            changed_cells(reading)
+                .into_iter()
+                .filter_map(|index| self.ground.cell_box(index))
+                .any(|cell| cell.intersection(&reach) > 0.0)
+        };
+        visit.last == look.at && visit.boxes.iter().any(near)
+    }
+
+    fn give_up_idle(&mut self, at: Timestamp, rule: &DumpingRule, open: bool, snapshots: &mut Snapshots) {
+        if open || self.visit.is_some() {
+            return;
+        }
+        let Some(candidate) = &mut self.candidate else { return };
+        let idle_since = candidate.presence.last_hit().map_or(candidate.since, |hit| hit.max(candidate.since));
+        let idle_since = idle_since.max(candidate.visited_until);
+        if elapsed(idle_since, at) >= GIVE_UP_AFTER.max(patience(rule.common.dwell)) {
+            self.drop_candidate(snapshots);
+        }
+    }
+
+    fn drop_candidate(&mut self, snapshots: &mut Snapshots) {
+        let Some(candidate) = self.candidate.take() else { return };
+        let before = candidate.before.filter(|_| self.before.is_none());
+        snapshots.discard(candidate.before.filter(|_| before.is_none()));
+        snapshots.discard(candidate.during);
+        snapshots.discard(candidate.after);
+        self.before = self.before.or(before);
+    }
+
     pub(crate) fn has_candidate(&self) -> bool {
-        false
+        self.visit.is_some() || self.candidate.is_some()
     }
-    pub(crate) fn opened(&mut self) {}
-    pub(crate) fn closed(&mut self, reason: CloseReason, snapshots: &mut Snapshots) {}
-    pub(crate) fn dismiss(&mut self, snapshots: &mut Snapshots) {}
-    pub(crate) fn suspend(&mut self, snapshots: &mut Snapshots) {}
+
+    /// The incident has taken these pictures.
+    pub(crate) fn opened(&mut self, taken: &[SnapshotId]) {
+        let Some(candidate) = &mut self.candidate else { return };
+        for picture in [&mut candidate.before, &mut candidate.during, &mut candidate.after] {
+            *picture = picture.filter(|picture| !taken.contains(&picture.snapshot));
+        }
+    }
+
+    pub(crate) fn closed(&mut self, reason: CloseReason, snapshots: &mut Snapshots) {
+        match reason {
+            CloseReason::Cleared | CloseReason::RuleDisabled => self.drop_candidate(snapshots),
+            CloseReason::MaxDuration => self.dismiss(snapshots),
+            CloseReason::CameraLost | CloseReason::ViewChanged => {
+                if let Some(candidate) = &mut self.candidate {
+                    candidate.presence = Presence::default();
+                }
+            }
+            CloseReason::Retracted | CloseReason::Superseded => {}
+        }
+    }
+
+    /// What lies there now is part of the ground.
+    pub(crate) fn dismiss(&mut self, snapshots: &mut Snapshots) {
+        self.drop_candidate(snapshots);
+        self.ground.absorb();
+    }
+
+    /// The rule does not apply for now. The ground is remembered.
+    pub(crate) fn suspend(&mut self, snapshots: &mut Snapshots) {
+        self.drop_candidate(snapshots);
+        self.visit = None;
+    }
+}
+
+impl Candidate {
+    fn new(since: Timestamp, before: Option<EvidenceRef>) -> Self {
+        Self {
+            since,
+            visited_until: since,
+            act_seen: false,
+            by_vehicle: false,
+            pile_score: 0.0,
+            presence: Presence::default(),
+            region: Vec::new(),
+            before,
+            during: None,
+            after: None,
+        }
+    }
+
+    fn assess(&self, look: Look<'_>, rule: &DumpingRule, reading: &GroundReading, ground: &Ground) -> Assessment {
+        let common = &rule.common;
+        let (frames_hit, frames_seen) = self.presence.counts();
+        let act = if self.act_seen { 0.2 } else { 0.0 };
+        let score = 0.45 + act + 0.15 * self.presence.ratio() + 0.2 * f64::from(self.pile_score);
+        let place = self.region.iter().filter_map(|&index| ground.cell_box(index)).reduce(|a, b| union(&a, &b));
+        #[allow(clippy::cast_possible_truncation, reason = "0–1")]
+        let boxed = place.map(|bbox| LabelledBox { role: Role::Pile, score: score.min(1.0) as f32, bbox });
+        Assessment {
+            met: self.presence.met(look.at, common.dwell, MIN_RATIO),
+            back: self.presence.met(look.at, common.dwell.min(BACK_AFTER), MIN_RATIO),
+            sight: self.sight(reading),
+            first_seen: if self.act_seen { self.since } else { self.presence.since().unwrap_or(self.since) },
+            subkind: if self.act_seen && !self.by_vehicle && self.pile_score <= 0.0 {
+                "exposed_garbage"
+            } else {
+                "muck_pile"
+            },
+            measure: Measure::GroundChange { changed_ratio: reading.changed_ratio, act_seen: self.act_seen },
+            magnitude: reading.changed_ratio,
+            score: score.min(1.0),
+            frames_hit,
+            frames_seen,
+            boxes: boxed.into_iter().collect(),
+            exceptions_checked: schedule_exceptions(common),
+            evidence: [self.before, self.during, self.after].into_iter().flatten().collect(),
+        }
+    }
+
+    fn sight(&self, reading: &GroundReading) -> Sight {
+        let of_region = |status: CellStatus| {
+            self.region.iter().filter(|&&index| reading.cells.get(index) == Some(&status)).fold(0.0, |n, _| n + 1.0)
+        };
+        let size: f64 = self.region.iter().fold(0.0, |n, _| n + 1.0);
+        if size > 0.0 && of_region(CellStatus::Changed) >= STILL_THERE * size {
+            Sight::Seen
+        } else if size > 0.0 && of_region(CellStatus::Unknown) > MOSTLY_HIDDEN * size {
+            Sight::Unknown
+        } else {
+            Sight::NotSeen
+        }
+    }
+}
+
+fn nothing(at: Timestamp, rule: &DumpingRule) -> Assessment {
+    Assessment {
+        met: false,
+        back: false,
+        sight: Sight::NotSeen,
+        first_seen: at,
+        subkind: "muck_pile",
+        measure: Measure::GroundChange { changed_ratio: 0.0, act_seen: false },
+        magnitude: 0.0,
+        score: 0.0,
+        frames_hit: 0,
+        frames_seen: 0,
+        boxes: Vec::new(),
+        exceptions_checked: schedule_exceptions(&rule.common),
+        evidence: Vec::new(),
+    }
+}
+
+fn changed_cells(reading: &GroundReading) -> Vec<usize> {
+    let changed = reading.cells.iter().enumerate().filter(|(_, status)| **status == CellStatus::Changed);
+    changed.map(|(index, _)| index).collect()
+}
+
+/// The best `pile` in the zone; zero if there is none.
+fn pile_score(look: Look<'_>, rule: &DumpingRule, zone: &Zone) -> f32 {
+    look.seen()
+        .filter(|seen| seen.is(Role::Pile) && seen.detection.score >= rule.common.min_score)
+        .filter(|seen| zone.polygon.contains(seen.detection.bbox.bottom_center()))
+        .fold(0.0, |best, seen| best.max(seen.detection.score))
+}
+
+fn union(a: &BoundingBox, b: &BoundingBox) -> BoundingBox {
+    let (left, top) = (a.left.min(b.left), a.top.min(b.top));
+    let (right, bottom) = (a.right().max(b.right()), a.bottom().max(b.bottom()));
+    BoundingBox { left, top, width: right - left, height: bottom - top }
 }

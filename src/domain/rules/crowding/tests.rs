@@ -1,1 +1,63 @@
+use super::*;
+use crate::domain::analyzer::scenario::{Street, crowding, person, thing};
+use crate::domain::detection::Detection;
+use crate::domain::incident::Phase;
+use crate::domain::rules::params::Rule;
 
+fn street(change: impl FnOnce(&mut CrowdingRule)) -> Street {
+    let mut rule = crowding();
+    change(&mut rule);
+    Street::new(vec![Rule::Crowding(rule)])
+}
+
+fn group(people: u8) -> Vec<Detection> {
+    (0..people).map(|n| person(0.1 + 0.08 * f32::from(n))).collect()
+}
+
+#[test]
+fn a_standing_group_opens_and_ends_below_the_lower_count() {
+    let mut street = street(|_| {});
+    street.watch(0..200, |_| group(6));
+    street.watch(200..400, |_| group(4));
+    assert_eq!(street.ends(), [Phase::Opened], "four are fewer than five, but not fewer than three");
+    street.watch(400..500, |_| group(2));
+    assert_eq!(street.ends(), [Phase::Opened, Phase::Closed(CloseReason::Cleared)]);
+    let opened = &street.transitions[0];
+    assert!(opened.boxes.is_empty());
+    assert!(matches!(opened.measure, Measure::Crowd { standing: 6, present: 6, density: Some(_) }));
+}
+
+fn flow(second: i64) -> Vec<Detection> {
+    (0..10_i64)
+        .map(|n| {
+            #[allow(clippy::cast_precision_loss, reason = "small")]
+            let left = ((n * 97 + second * 61) % 950) as f32 / 1000.0;
+            thing(Role::Person, left, 0.45 + 0.02 * f32::from(u8::try_from(n).unwrap()), 0.04, 0.16)
+        })
+        .collect()
+}
+
+#[test]
+fn a_flow_of_walkers_is_no_crowd_unless_everybody_counts() {
+    let mut standing = street(|_| {});
+    standing.watch(0..600, flow);
+    assert_eq!(standing.phases(), []);
+    let mut everybody = street(|rule| rule.count_everybody = true);
+    everybody.watch(0..600, flow);
+    assert_eq!(everybody.ends(), [Phase::Opened]);
+}
+
+#[test]
+fn missed_people_do_not_restart_the_dwell() {
+    let mut street = street(|_| {});
+    street.watch(0..80, |second| {
+        let hidden = usize::try_from(second % 6).unwrap();
+        group(6)
+            .into_iter()
+            .enumerate()
+            .filter(|(n, _)| *n != hidden && *n != (hidden + 2) % 6)
+            .map(|(_, p)| p)
+            .collect()
+    });
+    assert_eq!(street.ends(), [Phase::Opened]);
+}

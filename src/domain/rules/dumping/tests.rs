@@ -1,0 +1,101 @@
+use super::*;
+use crate::domain::analyzer::scenario::{OnGround, Street, at, dumping, person, thing};
+use crate::domain::detection::Detection;
+use crate::domain::incident::Phase;
+use crate::domain::rules::params::Rule;
+
+fn street(change: impl FnOnce(&mut DumpingRule)) -> Street {
+    let mut rule = dumping();
+    change(&mut rule);
+    Street::new(vec![Rule::Dumping(rule)])
+}
+
+fn lorry() -> Detection {
+    thing(Role::Truck, 0.35, 0.45, 0.3, 0.4)
+}
+
+/// A lorry stands from 300 to 360; what lies there afterwards.
+fn visit(left_behind: OnGround) -> impl Fn(i64) -> (Vec<Detection>, OnGround) {
+    move |second| match second {
+        0..300 => (vec![], OnGround::Nothing),
+        // The lorry's own look on the cells behind its box.
+        300..360 => (vec![lorry()], OnGround::Pile),
+        _ => (vec![], left_behind),
+    }
+}
+
+#[test]
+fn a_lorry_that_leaves_a_pile_is_reported_with_its_pictures() {
+    let mut street = street(|_| {});
+    street.watch_ground(0..600, visit(OnGround::Pile));
+    assert_eq!(street.ends(), [Phase::Opened]);
+    let opened = &street.transitions[0];
+    assert_eq!(opened.first_seen, at(300));
+    assert!(opened.at >= at(420) && opened.at <= at(440), "{}", opened.at);
+    assert!(matches!(opened.measure, Measure::GroundChange { act_seen: true, .. }));
+    let roles: Vec<_> = opened.evidence.iter().map(|evidence| evidence.role).collect();
+    assert_eq!(roles, [EvidenceRole::Before, EvidenceRole::During, EvidenceRole::After, EvidenceRole::Confirmed]);
+    assert!(opened.evidence[0].captured_at < at(300));
+    street.watch_ground(600..800, |_| (vec![], OnGround::Nothing));
+    assert_eq!(street.ends(), [Phase::Opened, Phase::Closed(CloseReason::Cleared)]);
+}
+
+#[test]
+fn a_parked_lorry_that_leaves_nothing_is_not() {
+    let mut street = street(|_| {});
+    street.watch_ground(0..1200, visit(OnGround::Nothing));
+    assert_eq!(street.phases(), []);
+}
+
+#[test]
+fn light_shadows_and_infrared_are_not() {
+    for light in [OnGround::Cloud, OnGround::Shadow, OnGround::Infrared] {
+        let mut street = street(|rule| rule.report_state = true);
+        street.watch_ground(0..1200, visit(light));
+        assert_eq!(street.phases(), [], "{light:?}");
+    }
+}
+
+#[test]
+fn a_lorry_that_is_seen_now_and_then_is_no_pile() {
+    let mut street = street(|rule| rule.report_state = true);
+    street.watch_ground(0..1200, |second| match second {
+        0..300 => (vec![], OnGround::Nothing),
+        _ if second % 4 == 0 => (vec![lorry()], OnGround::Pile),
+        _ => (vec![], OnGround::Pile),
+    });
+    assert_eq!(street.phases(), []);
+}
+
+#[test]
+fn a_pile_without_a_visit_is_a_state_and_only_reported_where_asked() {
+    let script = |second: i64| (vec![], if second < 300 { OnGround::Nothing } else { OnGround::Pile });
+    let mut act_only = street(|_| {});
+    act_only.watch_ground(0..800, script);
+    assert_eq!(act_only.phases(), []);
+    let mut state_too = street(|rule| rule.report_state = true);
+    state_too.watch_ground(0..800, script);
+    assert_eq!(state_too.ends(), [Phase::Opened]);
+    assert!(matches!(state_too.transitions[0].measure, Measure::GroundChange { act_seen: false, .. }));
+}
+
+#[test]
+fn taking_a_pile_away_is_no_dumping() {
+    let mut street = street(|rule| rule.report_state = true);
+    street.watch_ground(0..900, |second| match second {
+        0..300 => (vec![], OnGround::Pile),
+        300..340 => (vec![lorry()], OnGround::Pile),
+        _ => (vec![], OnGround::Nothing),
+    });
+    assert_eq!(street.phases(), []);
+}
+
+#[test]
+fn people_who_stop_by_an_old_pile_bring_nothing() {
+    let mut street = street(|_| {});
+    street.watch_ground(0..900, |second| {
+        let ground = if second < 100 { OnGround::Nothing } else { OnGround::Pile };
+        (if (300..340).contains(&second) { vec![person(0.45)] } else { vec![] }, ground)
+    });
+    assert_eq!(street.phases(), []);
+}

@@ -1,0 +1,122 @@
+//! When a cell of the ground is another one than before.
+
+use super::super::change::median;
+use super::{Appearance, Cell, CellStatus};
+use crate::domain::Timestamp;
+
+/// Least difference of relative texture and of colour that counts, and how often the noise it must be.
+const MIN_CONTRAST: f32 = 0.06;
+const MIN_COLOUR: f32 = 9.0;
+const TIMES_NOISE: f32 = 4.0;
+/// Change of relative luma (logarithm) that makes a cell lit or shaded.
+const SHADE: f32 = 0.14;
+/// What the zone may have in common; more than this is no light but half the ground replaced.
+const MAX_COMMON_COLOUR: f32 = 8.0;
+const MAX_COMMON_CONTRAST: f32 = 0.04;
+/// Mean colour below this: infrared or a grey picture, whose colour says nothing.
+const GREY: f32 = 2.5;
+
+/// What all cells' changes have in common: the light.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Common {
+    luma_log: f32,
+    contrast: f32,
+    cb: f32,
+    cr: f32,
+    colour_counts: bool,
+}
+
+fn pairs(cells: &[Cell]) -> impl Iterator<Item = (Appearance, Appearance)> + '_ {
+    cells.iter().filter_map(|cell| Some((cell.base?, cell.now?)))
+}
+
+fn luma_log(base: &Appearance, now: &Appearance) -> f32 {
+    ((now.luma + 16.0) / (base.luma + 16.0)).ln()
+}
+
+fn middle(values: impl Iterator<Item = f32>) -> f32 {
+    median(&mut values.collect::<Vec<_>>())
+}
+
+impl Common {
+    pub(super) fn of(cells: &[Cell]) -> Self {
+        let colourfulness = |pick: fn((Appearance, Appearance)) -> Appearance| {
+            middle(pairs(cells).map(pick).map(|a| (a.cb - 128.0).hypot(a.cr - 128.0)))
+        };
+        let colour_counts = (colourfulness(|pair| pair.0) < GREY) == (colourfulness(|pair| pair.1) < GREY);
+        let limit = |value: f32, most: f32| value.clamp(-most, most);
+        Self {
+            luma_log: middle(pairs(cells).map(|(base, now)| luma_log(&base, &now))),
+            contrast: limit(middle(pairs(cells).map(|(base, now)| now.contrast - base.contrast)), MAX_COMMON_CONTRAST),
+            cb: limit(middle(pairs(cells).map(|(base, now)| now.cb - base.cb)), MAX_COMMON_COLOUR),
+            cr: limit(middle(pairs(cells).map(|(base, now)| now.cr - base.cr)), MAX_COMMON_COLOUR),
+            colour_counts,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Difference {
+    Unknown,
+    None,
+    /// Lighter or darker, and otherwise the same ground.
+    Light,
+    /// Another texture, the same colour: a new thing, or the edge of a shadow.
+    Texture,
+    /// Another colour.
+    Colour,
+}
+
+fn difference(cell: &Cell, common: &Common, at: Timestamp) -> Difference {
+    let (Some(base), Some(now), true) = (cell.base, cell.now, cell.is_free(at)) else { return Difference::Unknown };
+    let colour = (now.cb - base.cb - common.cb).hypot(now.cr - base.cr - common.cr);
+    if common.colour_counts && colour > MIN_COLOUR.max(TIMES_NOISE * cell.noise.1) {
+        return Difference::Colour;
+    }
+    let contrast = (now.contrast - base.contrast - common.contrast).abs();
+    if contrast > MIN_CONTRAST.max(TIMES_NOISE * cell.noise.0) {
+        return Difference::Texture;
+    }
+    let light = (luma_log(&base, &now) - common.luma_log).abs();
+    if light > SHADE { Difference::Light } else { Difference::None }
+}
+
+/// The status of every cell. A difference of texture beside ground that only became lighter or darker
+/// is the edge of a shadow or of a beam.
+pub(super) fn statuses(cells: &[Cell], common: &Common, columns: usize, at: Timestamp) -> Vec<CellStatus> {
+    let differences: Vec<Difference> = cells.iter().map(|cell| difference(cell, common, at)).collect();
+    let lit_beside = |index: usize| {
+        let (column, columns) = (index % columns.max(1), columns.max(1));
+        let left = (column > 0).then(|| index - 1);
+        let right = (column + 1 < columns).then_some(index + 1);
+        let beside = [left, right, index.checked_sub(columns), Some(index + columns)];
+        beside.into_iter().flatten().any(|near| differences.get(near) == Some(&Difference::Light))
+    };
+    differences
+        .iter()
+        .enumerate()
+        .map(|(index, difference)| match difference {
+            Difference::Unknown => CellStatus::Unknown,
+            Difference::None | Difference::Light => CellStatus::Same,
+            Difference::Texture if lit_beside(index) => CellStatus::Same,
+            Difference::Texture | Difference::Colour => CellStatus::Changed,
+        })
+        .collect()
+}
+
+/// Whether the changed cells have become less like the zone's typical ground.
+pub(super) fn is_addition(cells: &[Cell], statuses: &[CellStatus]) -> bool {
+    let typical = |pick: fn(&Appearance) -> f32| {
+        let unchanged = cells.iter().zip(statuses).filter(|(_, status)| **status == CellStatus::Same);
+        middle(unchanged.filter_map(|(cell, _)| cell.base.as_ref()).map(pick))
+    };
+    let ground =
+        Appearance { luma: 0.0, contrast: typical(|a| a.contrast), cb: typical(|a| a.cb), cr: typical(|a| a.cr) };
+    let strangeness = |a: &Appearance| {
+        (a.contrast - ground.contrast).abs() / MIN_CONTRAST + (a.cb - ground.cb).hypot(a.cr - ground.cr) / MIN_COLOUR
+    };
+    let changed = cells.iter().zip(statuses).filter(|(_, status)| **status == CellStatus::Changed);
+    let gain: f32 =
+        changed.filter_map(|(cell, _)| Some(strangeness(cell.now.as_ref()?) - strangeness(cell.base.as_ref()?))).sum();
+    gain > 0.0
+}
