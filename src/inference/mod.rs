@@ -4,6 +4,7 @@
 //! one of the families in `decode`, `nms`, and comes out as [`Detection`]s with roles. No type of the
 //! runtime's binding leaves the `onnx` module.
 
+pub mod bilinear;
 pub mod decode;
 pub mod fit;
 pub mod manifest;

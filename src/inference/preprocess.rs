@@ -1,14 +1,17 @@
 //! From a picture to the numbers a model eats.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
+use super::bilinear::Bilinear;
 use super::fit::Fit;
 use super::manifest::{Color, Input, Layout};
 use super::masks;
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
+
+/// H.264 and H.265 put a chroma sample on the left one of its two luma columns unless told otherwise, which
+/// is a quarter of a chroma pixel left of where scaling would look.
+const CHROMA_SHIFT: f64 = 0.25;
 
 /// Why a picture cannot be prepared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +34,9 @@ pub enum PictureError {
         /// Bytes.
         wanted: usize,
     },
-    /// The scaler or the colour conversion refused.
-    #[error("scaling failed: {0}")]
-    Scaling(String),
+    /// The colour conversion refused.
+    #[error("colour conversion failed: {0}")]
+    Conversion(String),
 }
 
 /// Prepares pictures for one model; keeps its buffers from picture to picture.
@@ -42,7 +45,7 @@ pub struct Preprocessor {
     input: Input,
     /// Normalised value of each byte, per channel in the model's order.
     normalised: [[f32; 256]; 3],
-    resizer: Resizer,
+    bilinear: Bilinear,
     planes: [Vec<u8>; 3],
     rgb: Vec<u8>,
 }
@@ -57,7 +60,7 @@ impl Preprocessor {
                 (f32::from(byte) * input.scale - input.mean[channel]) / input.std[channel]
             })
         });
-        Self { input, normalised, resizer: Resizer::new(), planes: Default::default(), rgb: Vec::new() }
+        Self { input, normalised, bilinear: Bilinear::default(), planes: Default::default(), rgb: Vec::new() }
     }
 
     /// Numbers in one model input.
@@ -72,12 +75,12 @@ impl Preprocessor {
         let (chroma_width, chroma_height) = frame.chroma_size();
         let fit = self.fit(frame.width, frame.height)?;
         let sources = [
-            ("y", &frame.y, frame.width, frame.height),
-            ("u", &frame.u, chroma_width, chroma_height),
-            ("v", &frame.v, chroma_width, chroma_height),
+            ("y", &frame.y, (frame.width, frame.height), 0.0),
+            ("u", &frame.u, (chroma_width, chroma_height), CHROMA_SHIFT),
+            ("v", &frame.v, (chroma_width, chroma_height), CHROMA_SHIFT),
         ];
-        for ((name, source, width, height), scaled) in sources.into_iter().zip(&mut self.planes) {
-            scale(&mut self.resizer, name, source, (width, height), PixelType::U8, &fit, scaled)?;
+        for ((name, source, size, shift), scaled) in sources.into_iter().zip(&mut self.planes) {
+            scale::<1>(&mut self.bilinear, name, source, size, shift, fit, scaled)?;
         }
         self.rgb.resize(fit.width as usize * fit.height as usize * 3, 0);
         let [y, u, v] = &self.planes;
@@ -94,7 +97,7 @@ impl Preprocessor {
         let range = if frame.color.full_range { YuvRange::Full } else { YuvRange::Limited };
         let matrix = if frame.color.bt709 { YuvStandardMatrix::Bt709 } else { YuvStandardMatrix::Bt601 };
         yuv::yuv444_to_rgb(&planar, &mut self.rgb, fit.width * 3, range, matrix)
-            .map_err(|error| PictureError::Scaling(error.to_string()))?;
+            .map_err(|error| PictureError::Conversion(error.to_string()))?;
         self.finish(fit, masks, tensor);
         Ok(fit)
     }
@@ -108,7 +111,7 @@ impl Preprocessor {
         tensor: &mut [f32],
     ) -> Result<Fit, PictureError> {
         let fit = self.fit(width, height)?;
-        scale(&mut self.resizer, "rgb", pixels, (width, height), PixelType::U8x3, &fit, &mut self.rgb)?;
+        scale::<3>(&mut self.bilinear, "rgb", pixels, (width, height), 0.0, fit, &mut self.rgb)?;
         self.finish(fit, masks, tensor);
         Ok(fit)
     }
@@ -149,26 +152,22 @@ impl Preprocessor {
 }
 
 /// Scales one buffer to the picture's place in the input, into `scaled`.
-fn scale(
-    resizer: &mut Resizer,
+fn scale<const CHANNELS: usize>(
+    bilinear: &mut Bilinear,
     plane: &'static str,
     source: &[u8],
     (width, height): (u32, u32),
-    pixels: PixelType,
-    fit: &Fit,
+    shift: f64,
+    fit: Fit,
     scaled: &mut Vec<u8>,
 ) -> Result<(), PictureError> {
-    let wanted = width as usize * height as usize * pixels.size();
+    let wanted = width as usize * height as usize * CHANNELS;
     if source.len() != wanted {
         return Err(PictureError::Plane { plane, found: source.len(), wanted });
     }
-    scaled.resize(fit.width as usize * fit.height as usize * pixels.size(), 0);
-    // Two taps a side without smoothing, as the tools that trained these models scale.
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
-    let failed = |error: &dyn std::fmt::Display| PictureError::Scaling(error.to_string());
-    let source = ImageRef::new(width, height, source, pixels).map_err(|error| failed(&error))?;
-    let mut target = Image::from_slice_u8(fit.width, fit.height, scaled, pixels).map_err(|error| failed(&error))?;
-    resizer.resize(&source, &mut target, &options).map_err(|error| failed(&error))
+    scaled.resize(fit.width as usize * fit.height as usize * CHANNELS, 0);
+    bilinear.scale::<CHANNELS>(source, (width, height), scaled, (fit.width, fit.height), shift);
+    Ok(())
 }
 
 #[cfg(test)]
