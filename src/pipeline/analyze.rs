@@ -19,11 +19,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, until};
-use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer, ViewState};
+use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
 use crate::domain::camera::StreamInfo;
 use crate::domain::feedback::Feedback;
 use crate::domain::frame::{AnalyzedFrame, Frame};
 use crate::domain::incident::{IncidentTransition, SnapshotRequest};
+use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
 use crate::pipeline::see::Eyes;
 
@@ -49,7 +50,7 @@ pub trait IncidentSink: Send {
     fn snapshot(
         &mut self,
         request: SnapshotRequest,
-        frame: &Frame,
+        frame: &Arc<Frame>,
         seen: &AnalyzedFrame,
     ) -> impl Future<Output = ()> + Send;
     /// Takes one step of an incident, with the state that follows from it.
@@ -98,7 +99,7 @@ pub struct CameraLoop<S, K> {
 
 impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
     /// Runs until the source has ended or `stop` is cancelled; gives back the analyzer's last state.
-    pub async fn run(mut self) -> AnalyzerState {
+    pub async fn run(&mut self) -> AnalyzerState {
         self.drain_transitions().await;
         let mut idle = tokio::time::interval(self.idle_every.unwrap_or(Duration::from_secs(3600)));
         idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

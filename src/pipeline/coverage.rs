@@ -49,7 +49,8 @@ impl Coverage {
         if scheduled <= 0.0 {
             return 0.0;
         }
-        let watched: f64 = self.spans.iter().map(|&(start, end)| end.duration_since(start.max(from)).as_secs_f64().max(0.0)).sum();
+        let watched: f64 =
+            self.spans.iter().map(|&(start, end)| end.duration_since(start.max(from)).as_secs_f64().max(0.0)).sum();
         // The stretch since the last look counts while the next one is not overdue.
         let open = self.last.map_or(0.0, |last| {
             let gap = now.duration_since(last.max(from));

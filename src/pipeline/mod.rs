@@ -7,6 +7,16 @@
 //! ```
 
 pub mod analyze;
+pub mod board;
+pub mod coverage;
+pub mod deliver;
 pub mod infer;
+pub mod ledger;
+pub mod link;
+pub mod live;
+pub mod message;
+pub mod models;
 pub mod progress;
+pub mod publish;
+pub mod replay;
 pub mod see;

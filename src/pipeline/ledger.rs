@@ -1,0 +1,60 @@
+//! Refused logins, kept in the store.
+
+use futures::future::BoxFuture;
+
+use crate::media::auth::MemoryAuthLedger;
+use crate::media::boundary::{AuthKey, AuthLedger};
+use crate::store::{self, Store};
+
+/// Counts in the store, and in memory while the store refuses.
+#[derive(Debug)]
+pub struct StoreLedger {
+    store: Store,
+    memory: MemoryAuthLedger,
+}
+
+impl StoreLedger {
+    /// Counts in `store`.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, memory: MemoryAuthLedger::default() }
+    }
+}
+
+fn stored(key: &AuthKey) -> store::AuthKey {
+    store::AuthKey { host: key.host.clone(), account: key.account.clone(), fingerprint: key.fingerprint.clone() }
+}
+
+impl AuthLedger for StoreLedger {
+    fn failures<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32> {
+        Box::pin(async move {
+            let kept = self.store.auth_failures(stored(key)).await.unwrap_or_else(|error| {
+                tracing::error!(host = key.host, %error, "refused logins cannot be read");
+                0
+            });
+            kept.max(self.memory.failures(key).await)
+        })
+    }
+
+    fn record_failure<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32> {
+        Box::pin(async move {
+            let in_memory = self.memory.record_failure(key).await;
+            match self.store.record_auth_failure(stored(key)).await {
+                Ok(kept) => kept.max(in_memory),
+                Err(error) => {
+                    tracing::error!(host = key.host, %error, "a refused login cannot be written; it counts until the next start");
+                    in_memory
+                }
+            }
+        })
+    }
+
+    fn clear<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.memory.clear(key).await;
+            if let Err(error) = self.store.clear_auth(key.host.clone(), key.account.clone()).await {
+                tracing::error!(host = key.host, %error, "an accepted login cannot be recorded");
+            }
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! From the configuration to the connections with a broker.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use crate::config::{Config, Mqtt, Tls};
+use crate::contract::info::{CameraNote, InferenceNote};
+use crate::contract::sequence::Epoch;
+use crate::contract::topics::Channel;
+use crate::domain::camera::CameraId;
+use crate::mqtt::{
+    ClientIdentity, Credentials, Downlink, DownlinkOptions, LinkOptions, Renew, ResolvedTls, Uplink, Will,
+};
+use crate::pipeline::deliver::Shared;
+use crate::pipeline::message::model_note;
+use crate::pipeline::models::ModelFacts;
+use crate::pipeline::publish::commands::Desk;
+use crate::pipeline::publish::mqtt::{Flight, MqttPublisher};
+use crate::pipeline::publish::retained::Descriptions;
+
+/// A whole village gets its power back at once.
+const FIRST_ATTEMPT_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the broker waits before it says that we are gone.
+const WILL_DELAY: Duration = Duration::from_secs(30);
+
+/// What the connections are made from.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Everything that is set.
+    pub config: &'a Config,
+    /// What runs.
+    pub shared: &'a Shared,
+    /// Models in use.
+    pub facts: &'a BTreeMap<PathBuf, ModelFacts>,
+    /// Cameras that are not configured any more.
+    pub removed: Vec<CameraId>,
+    /// When this run began.
+    pub started_at: Timestamp,
+    /// Life of the outbox.
+    pub epoch: Epoch,
+}
+
+/// Both connections, and the loop that owns them.
+pub fn publisher(context: &Context<'_>, mqtt: &Mqtt, desk: Desk) -> anyhow::Result<MqttPublisher> {
+    let descriptions = descriptions(context);
+    let gateway = &context.config.gateway.id;
+    let uplink_options = spread(link_options(mqtt, gateway, gateway)?, context.shared);
+    let downlink_link = spread(link_options(mqtt, gateway, &format!("{gateway}-rx"))?, context.shared);
+    let topics = context.shared.writer.topics();
+    let mut downlink_options = DownlinkOptions::new(downlink_link, topics.subscriptions().to_vec());
+    downlink_options.will = Some(Will {
+        topic: topics.of(&Channel::State),
+        payload: serde_json::to_vec(&descriptions.gateway_state(true).will())?,
+        content_type: Some(Channel::State.content_type().to_owned()),
+        delay: WILL_DELAY,
+    });
+    // Presence belongs to the connection that owns the will: a will that was said is taken back here.
+    let presence = descriptions.clone();
+    downlink_options.hello = Arc::new(move || vec![presence.state(true)]);
+    let births = descriptions.clone();
+    Ok(MqttPublisher {
+        uplink: Uplink::start(uplink_options, Arc::new(move || births.births())),
+        downlink: Downlink::start(downlink_options),
+        desk,
+        descriptions,
+        release_on: mqtt.release_on,
+        progress: context.shared.progress.clone(),
+        flight: Flight::default(),
+    })
+}
+
+/// How to reach the broker as `client_id`; certificates and the password are read anew before each
+/// attempt, so that they can be changed while the program runs.
+pub fn link_options(mqtt: &Mqtt, gateway: &str, client_id: &str) -> anyhow::Result<LinkOptions> {
+    let mut options = LinkOptions::new(&mqtt.host, mqtt.port, client_id);
+    options.keep_alive = mqtt.keep_alive;
+    options.username = Some(gateway.to_owned());
+    let first = credentials(mqtt)?;
+    options.password = first.password;
+    options.tls = first.tls;
+    let settings = mqtt.clone();
+    options.renew = Some(Renew(Arc::new(move || credentials(&settings).map_err(|error| format!("{error:#}")))));
+    Ok(options)
+}
+
+/// Only a box that has just been switched on waits: one that is restarted by hand should be quick.
+fn spread(mut options: LinkOptions, shared: &Shared) -> LinkOptions {
+    let uptime = Duration::from_millis(shared.clock.quality().uptime_ms);
+    if uptime < Duration::from_secs(300) && !is_loopback(&options.host) {
+        options.first_attempt_within = FIRST_ATTEMPT_WITHIN;
+    }
+    options
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn credentials(mqtt: &Mqtt) -> anyhow::Result<Credentials> {
+    let password = mqtt.password.as_ref().map(crate::config::SecretRef::resolve).transpose();
+    Ok(Credentials {
+        password: password.context("password of the broker")?,
+        tls: mqtt.tls.as_ref().map(resolved_tls).transpose()?,
+    })
+}
+
+fn resolved_tls(tls: &Tls) -> anyhow::Result<ResolvedTls> {
+    let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
+    let client = match (&tls.client_cert_file, &tls.client_key) {
+        (Some(cert), Some(key)) => {
+            let key = key.resolve().context("client key of the broker")?;
+            Some(ClientIdentity { cert: read(cert)?, key })
+        }
+        _ => None,
+    };
+    Ok(ResolvedTls { ca: tls.ca_file.as_ref().map(read).transpose()?, client })
+}
+
+fn descriptions(context: &Context<'_>) -> Descriptions {
+    let config = context.config;
+    let cameras = config.cameras.iter().map(|camera| CameraNote {
+        id: camera.id.to_string(),
+        name: camera.name.clone(),
+        gb_device_id: camera.gb_device_id.clone(),
+        kinds: camera.rules.iter().map(crate::domain::rules::params::Rule::kind).collect(),
+    });
+    let providers = context.facts.values().map(|facts| facts.provider.as_str());
+    Descriptions {
+        writer: Arc::clone(&context.shared.writer),
+        board: context.shared.board.clone(),
+        clock: Arc::clone(&context.shared.clock),
+        cameras: cameras.collect(),
+        models: context.facts.values().map(|facts| model_note(&facts.info)).collect(),
+        inference: InferenceNote {
+            runtime: "onnxruntime".to_owned(),
+            version: crate::pipeline::models::runtime_version().to_owned(),
+            provider: providers.collect::<Vec<_>>().first().copied().unwrap_or("none").to_owned(),
+        },
+        config_sha256: config.sha256.as_str().into(),
+        removed: context.removed.clone().into(),
+        session: uuid::Uuid::new_v4().to_string().into(),
+        started_at: context.started_at,
+        epoch: context.epoch,
+    }
+}

@@ -1,0 +1,79 @@
+//! Loads what the cameras look with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::inference::ModelInfo;
+use crate::pipeline::infer::Detectors;
+
+/// The loaded models, and what is to be said of each.
+pub struct Models {
+    /// For the inference thread.
+    pub detectors: Detectors,
+    /// By manifest path.
+    pub facts: BTreeMap<PathBuf, ModelFacts>,
+}
+
+impl std::fmt::Debug for Models {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Models").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// What `info` and events say of a model.
+#[derive(Debug, Clone)]
+pub struct ModelFacts {
+    /// Name, version, hash, input size.
+    pub info: ModelInfo,
+    /// The provider that really runs it.
+    pub provider: String,
+    /// Why that is not the configured one, if it is not.
+    pub fallback: Option<String>,
+}
+
+/// Manifest of the model that a camera looks with.
+#[must_use]
+pub fn manifest_of<'a>(config: &'a Config, camera: &'a crate::config::Camera) -> &'a Path {
+    camera.model.as_deref().unwrap_or(&config.inference.model)
+}
+
+/// Loads the runtime and every model that a camera uses; `Ok` means that all of them run.
+#[cfg(feature = "onnx")]
+pub fn load(config: &Config) -> anyhow::Result<Models> {
+    use anyhow::Context;
+
+    use crate::inference::Detector;
+    use crate::inference::manifest::Manifest;
+    use crate::inference::onnx::{OnnxDetector, OnnxOptions, Runtime, provider_name};
+
+    let runtime = Runtime::load(&config.inference.runtime_library)?;
+    let options = OnnxOptions {
+        threads: config.inference.threads,
+        provider: config.inference.provider,
+        allow_cpu_fallback: config.inference.allow_cpu_fallback,
+    };
+    let mut models = Models { detectors: BTreeMap::new(), facts: BTreeMap::new() };
+    for path in config.cameras.iter().map(|camera| manifest_of(config, camera)) {
+        if models.facts.contains_key(path) {
+            continue;
+        }
+        let manifest = Manifest::load(path, None)?;
+        let detector = OnnxDetector::load(&runtime, &manifest, options)
+            .with_context(|| format!("loading the model of {}", path.display()))?;
+        let facts = ModelFacts {
+            info: detector.info().clone(),
+            provider: provider_name(detector.provider_in_use()).to_owned(),
+            fallback: detector.fallback_reason().map(str::to_owned),
+        };
+        models.facts.insert(path.to_owned(), facts);
+        models.detectors.insert(path.to_owned(), Box::new(detector));
+    }
+    Ok(models)
+}
+
+/// A build without the `onnx` feature has nothing to look with.
+#[cfg(not(feature = "onnx"))]
+pub fn load(_config: &Config) -> anyhow::Result<Models> {
+    anyhow::bail!("this build has no ONNX support (feature `onnx`)")
+}

@@ -1,0 +1,143 @@
+//! What a platform may ask, and what it is answered. Rules, URLs and models never come this way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::contract::command::{Command, Response, Since, Status};
+use crate::contract::feedback::{CaseState, Feedback};
+use crate::contract::time::SiteTime;
+use crate::domain::budget::AlertBudget;
+use crate::domain::camera::CameraId;
+use crate::domain::feedback::{Feedback as Word, Verdict};
+use crate::pipeline::analyze::CameraInput;
+use crate::pipeline::message::EventWriter;
+use crate::store::{FeedbackOutcome, Store, StoreError};
+
+/// Where words about an incident go: to the camera that saw it.
+pub type CameraInputs = BTreeMap<CameraId, mpsc::Sender<CameraInput>>;
+
+/// Carries out feedback and commands.
+#[derive(Debug)]
+pub struct Desk {
+    /// Everything that is asked for.
+    pub store: Store,
+    /// Incidents' cameras.
+    pub cameras: CameraInputs,
+    /// Times and topics.
+    pub writer: Arc<EventWriter>,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// For the counters.
+    pub budget: Arc<Mutex<AlertBudget>>,
+}
+
+/// How an answer to a command ends.
+type Outcome = (Status, Option<String>, Option<serde_json::Value>);
+
+impl Desk {
+    /// Takes the platform's word; `Ok` means that its effect is durable and the message may be forgotten,
+    /// and says whether it was a receipt.
+    pub async fn feedback(&self, payload: &[u8]) -> Result<bool, StoreError> {
+        let feedback = match Feedback::parse(payload) {
+            Ok(feedback) => feedback,
+            Err(refused) => {
+                tracing::warn!(%refused, "feedback is not understood and is dropped");
+                return Ok(false);
+            }
+        };
+        let event_id = feedback.event_id;
+        if feedback.state == CaseState::Received {
+            // A receipt that names no revision is for whatever was sent.
+            self.store.receipt(event_id, feedback.revision_seen.unwrap_or(u32::MAX)).await?;
+            return Ok(true);
+        }
+        if self.store.record_feedback(feedback.clone()).await? != FeedbackOutcome::Applied {
+            tracing::info!(%event_id, seq = feedback.seq, "feedback is older than what is known, or of an unknown event");
+            return Ok(false);
+        }
+        let Some(event) = self.store.latest_event(event_id).await? else { return Ok(false) };
+        tracing::info!(camera = %event.camera, %event_id, state = ?feedback.state, "the platform answered");
+        if let Some(verdict) = verdict(&feedback) {
+            self.tell(&event.camera, event_id, verdict).await;
+        }
+        Ok(false)
+    }
+
+    /// Carries out a command and says how it went.
+    pub async fn command(&self, name: &str, payload: &[u8]) -> Response {
+        let (status, detail, result) = match Command::parse(name, payload) {
+            Err(refused) => (Status::Refused, Some(refused.to_string()), None),
+            Ok(command) => self.carry_out(command).await,
+        };
+        tracing::info!(command = name, ?status, "the platform asked");
+        let at = SiteTime::new(self.clock.now(), self.writer.time_zone());
+        Response { command: name.to_owned(), status, at, detail, result }
+    }
+
+    async fn carry_out(&self, command: Command) -> Outcome {
+        let done = match command {
+            Command::Ping => Ok((Status::Ok, None, None)),
+            Command::Resync(since) => self.resync(since).await,
+            Command::Verify { event_id } => self.verify(event_id).await,
+            Command::GetEvidence { event_id, id } => self.evidence(event_id, &id).await,
+            Command::Unsupported(name) => {
+                Ok((Status::Unsupported, Some(format!("`{name}` is not in this version")), None))
+            }
+        };
+        done.unwrap_or_else(|error| (Status::Failed, Some(error.to_string()), None))
+    }
+
+    async fn resync(&self, since: Since) -> Result<Outcome, StoreError> {
+        let messages = self.store.resync(since).await?;
+        Ok((Status::Ok, None, Some(json!({ "messages": messages }))))
+    }
+
+    async fn verify(&self, event_id: Uuid) -> Result<Outcome, StoreError> {
+        match self.store.latest_event(event_id).await? {
+            None => Ok((Status::Failed, Some("no such event here".to_owned()), None)),
+            Some(incident) => {
+                self.tell(&incident.camera, event_id, Verdict::Verify { seq: None }).await;
+                Ok((Status::Ok, Some("the answer comes as an update of the event".to_owned()), None))
+            }
+        }
+    }
+
+    async fn evidence(&self, event_id: Uuid, id: &str) -> Result<Outcome, StoreError> {
+        if self.store.requeue_evidence(event_id, id.to_owned()).await? {
+            return Ok((Status::Ok, None, None));
+        }
+        Ok((Status::Failed, Some("the picture is not kept any more".to_owned()), None))
+    }
+
+    async fn tell(&self, camera: &CameraId, event_id: Uuid, verdict: Verdict) {
+        let input = CameraInput::Feedback { feedback: Word { event_id, verdict }, at: self.clock.now() };
+        let Some(sender) = self.cameras.get(camera) else {
+            return tracing::warn!(%camera, %event_id, "the incident's camera is not configured any more");
+        };
+        if sender.send(input).await.is_err() {
+            tracing::warn!(%camera, %event_id, "the camera's analysis has ended");
+        }
+    }
+}
+
+/// What the analyzer has to know of it.
+fn verdict(feedback: &Feedback) -> Option<Verdict> {
+    match feedback.state {
+        CaseState::Rejected => Some(Verdict::Rejected),
+        CaseState::FalseAlarm => Some(Verdict::FalseAlarm),
+        CaseState::Handled => Some(Verdict::Handled { verify: feedback.verify_on_handled, seq: Some(feedback.seq) }),
+        CaseState::Closed => Some(Verdict::Closed),
+        CaseState::Received
+        | CaseState::Duplicate
+        | CaseState::Accepted
+        | CaseState::Dispatched
+        | CaseState::Handling
+        | CaseState::Verified
+        | CaseState::Evaluated => None,
+    }
+}

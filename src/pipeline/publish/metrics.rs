@@ -1,0 +1,33 @@
+//! The counters that go out every five minutes: one closed list.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::contract::metrics::Metrics;
+use crate::domain::budget::AlertBudget;
+use crate::pipeline::publish::retained::Descriptions;
+use crate::store::{Store, StoreError};
+
+/// Everything that is counted, as it stands.
+pub async fn collect(
+    store: &Store,
+    descriptions: &Descriptions,
+    budget: &Mutex<AlertBudget>,
+) -> Result<Metrics, StoreError> {
+    let now = descriptions.clock.now();
+    let mut counters = BTreeMap::new();
+    let held_back = budget.lock().unwrap_or_else(PoisonError::into_inner).held_back();
+    counters.insert("alert_budget_held_back".to_owned(), held_back);
+    let cameras = descriptions.board.read();
+    counters.insert("looks".to_owned(), cameras.values().map(|facts| facts.looks).sum());
+    counters.insert("looks_failed".to_owned(), cameras.values().map(|facts| facts.looks_failed).sum());
+    Ok(Metrics {
+        at: descriptions.time(now),
+        uptime_s: u64::try_from(now.duration_since(descriptions.started_at).as_secs()).unwrap_or_default(),
+        epoch: descriptions.epoch,
+        last_seq: store.last_seq().await?.0,
+        outbox: store.accounting().await?,
+        lost: store.losses().await?.into_iter().collect(),
+        counters,
+    })
+}

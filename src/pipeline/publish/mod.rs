@@ -1,0 +1,8 @@
+//! Empties the outbox: to a broker, or into a directory. Load → publish → acknowledge → delete, in that
+//! order only.
+
+pub mod commands;
+pub mod metrics;
+pub mod mqtt;
+pub mod retained;
+pub mod spool;
