@@ -159,3 +159,109 @@ impl Desk {
         self.last_frame_at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::access_unit::Codec;
+
+    const GAP_US: i64 = 100_000;
+
+    fn desk(mode: DecodeMode, ring_max_bytes: usize) -> Desk {
+        let mut desk = Desk::new(mode, ring_max_bytes, None);
+        desk.restart(DecoderSpec { codec: Codec::H264, max_pixels: 1000, parameters: None });
+        desk
+    }
+
+    fn at(number: i64) -> Timestamp {
+        Timestamp::from_microsecond(1_700_000_000_000_000 + number * GAP_US).unwrap()
+    }
+
+    fn receive(desk: &mut Desk, number: i64, keyframe: bool) {
+        let data = Bytes::from_static(&[0; 10]);
+        desk.push(Received {
+            media_us: number * GAP_US,
+            at: at(number),
+            keyframe,
+            lost_packets: 0,
+            data,
+            stream: None,
+        });
+    }
+
+    fn plan(number: i64) -> LookPlan {
+        LookPlan { at: at(number), max_gap: Duration::from_secs(2) }
+    }
+
+    /// Runs the job without decoding: the numbers it holds.
+    fn run(desk: &mut Desk, plan: LookPlan, errors: u32) -> Option<Vec<u64>> {
+        let job = desk.next_job(plan)?;
+        let numbers: Vec<_> = job.units.iter().map(|unit| unit.seq).collect();
+        let decoder = if job.keep && errors == 0 { Decoder::new(&job.spec).ok() } else { None };
+        let outcome = Outcome { decoder, fed: job.units.len(), errors, ..Outcome::default() };
+        assert!(desk.finish_job(outcome, job.units.len()).is_none());
+        Some(numbers)
+    }
+
+    #[test]
+    fn auto_goes_from_keyframes_over_burst_to_continuous() {
+        let mut desk = desk(DecodeMode::Auto, 1 << 20);
+        receive(&mut desk, 0, true);
+        assert_eq!(run(&mut desk, plan(0), 0), Some(vec![0]));
+        for number in 1..=22 {
+            receive(&mut desk, number, false);
+            assert_eq!(run(&mut desk, plan(20), 0), None, "a keyframe may still come in time");
+        }
+        receive(&mut desk, 23, false);
+        assert_eq!(run(&mut desk, plan(20), 0), Some((0..=23).collect()));
+        for number in 24..=119 {
+            receive(&mut desk, number, false);
+            assert_eq!(run(&mut desk, plan(200), 0), None, "a burst waits for the wanted moment");
+        }
+        for number in 120..=121 {
+            receive(&mut desk, number, false);
+        }
+        assert_eq!(run(&mut desk, plan(200), 0), Some((24..=121).collect()), "too long for bursts");
+        receive(&mut desk, 122, false);
+        assert_eq!(run(&mut desk, plan(200), 0), Some(vec![122]));
+    }
+
+    #[test]
+    fn a_burst_leaps_to_the_last_keyframe() {
+        let mut desk = desk(DecodeMode::Burst, 1 << 20);
+        (0..5).for_each(|number| receive(&mut desk, number, number == 0));
+        assert_eq!(run(&mut desk, plan(4), 0), Some((0..5).collect()));
+        (5..30).for_each(|number| receive(&mut desk, number, number % 10 == 0));
+        assert_eq!(run(&mut desk, plan(25), 0), Some((20..30).collect()));
+    }
+
+    #[test]
+    fn after_damage_the_next_keyframe_is_awaited() {
+        let mut desk = desk(DecodeMode::Continuous, 1 << 20);
+        receive(&mut desk, 0, true);
+        assert_eq!(run(&mut desk, plan(0), 1), Some(vec![0]));
+        receive(&mut desk, 1, false);
+        assert_eq!(run(&mut desk, plan(0), 0), None);
+        receive(&mut desk, 2, true);
+        assert_eq!(run(&mut desk, plan(0), 0), Some(vec![2]));
+        desk.skip();
+        receive(&mut desk, 4, false);
+        assert_eq!(run(&mut desk, plan(0), 0), None, "a picture was left out");
+    }
+
+    #[test]
+    fn pictures_that_left_the_ring_too_early_are_counted() {
+        let mut desk = desk(DecodeMode::Continuous, 100);
+        receive(&mut desk, 0, true);
+        assert!(run(&mut desk, plan(0), 0).is_some());
+        (1..=30).for_each(|number| receive(&mut desk, number, false));
+        assert_eq!(run(&mut desk, plan(0), 0), None);
+        assert_eq!(desk.missed, 20);
+        receive(&mut desk, 31, true);
+        assert_eq!(run(&mut desk, plan(0), 0), Some(vec![31]));
+    }
+}

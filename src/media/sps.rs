@@ -125,3 +125,31 @@ fn skip_profile_tier_level(bits: &mut impl BitRead, sub_layers_minus1: u8) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn forged_parameter_sets_are_errors_not_panics(nal in prop::collection::vec(any::<u8>(), 0..200)) {
+            for codec in [Codec::H264, Codec::H265] {
+                if let Ok(format) = read(codec, &nal) {
+                    format.refusal(codec, 1000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_limit_is_named() {
+        let good = PictureFormat { width: 64, height: 64, coded_pixels: 4096, bit_depth: 8, chroma_420: true };
+        assert_eq!(good.refusal(Codec::H265, 4096), None);
+        let refusal = |format: PictureFormat| format.refusal(Codec::H265, 4096).unwrap();
+        assert!(refusal(PictureFormat { bit_depth: 10, ..good }).contains("10 bits"));
+        assert!(refusal(PictureFormat { chroma_420: false, ..good }).contains("4:2:0"));
+        assert!(refusal(PictureFormat { coded_pixels: 4097, ..good }).contains("64x64"));
+    }
+}
