@@ -7,10 +7,12 @@
 //!      └─ second 401 ─▶ AuthFailed (until stopped)
 //! ```
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
@@ -71,9 +73,11 @@ impl Task {
         let mut backoff = Backoff::new(options.backoff_first, options.backoff_longest);
         loop {
             let connected_at = self.shared.clock.now();
-            let fault = match self.run_once().await {
-                Ok(End::Stopped | End::ClipEnded) => break,
-                Err(fault) => fault,
+            // A panic over forged bytes costs this session, not the camera or its neighbours.
+            let fault = match AssertUnwindSafe(self.run_once()).catch_unwind().await {
+                Ok(Ok(End::Stopped | End::ClipEnded)) => break,
+                Ok(Err(fault)) => fault,
+                Err(_) => Fault::offline("the stream could not be read: internal error"),
             };
             self.report(fault.state, fault.detail);
             let lasted = Duration::try_from(self.shared.clock.now().duration_since(connected_at)).unwrap_or_default();

@@ -46,6 +46,10 @@ pub(super) struct SpsError {
 
 /// Reads an SPS NAL unit, header included, without start code.
 pub(super) fn read(codec: Codec, nal: &[u8]) -> Result<PictureFormat, SpsError> {
+    // The library's reader underflows on units without payload.
+    if nal.len() < 3 {
+        return Err(SpsError { codec: codec.name(), reason: "too short".to_owned() });
+    }
     let format = match codec {
         Codec::H264 => h264(nal),
         Codec::H265 => h265(nal).map_err(|error| format!("{error:?}")),
@@ -60,13 +64,12 @@ fn h264(nal: &[u8]) -> Result<PictureFormat, String> {
     let (width, height) = sps.pixel_dimensions().map_err(|error| format!("{error:?}"))?;
     let chroma = &sps.chroma_info;
     let field_factor = if matches!(sps.frame_mbs_flags, h264_reader::nal::sps::FrameMbsFlags::Frames) { 1 } else { 2 };
-    let macroblocks = (u64::from(sps.pic_width_in_mbs_minus1) + 1)
-        * (u64::from(sps.pic_height_in_map_units_minus1) + 1)
-        * field_factor;
+    let rows = (u64::from(sps.pic_height_in_map_units_minus1) + 1) * field_factor;
+    let macroblocks = (u64::from(sps.pic_width_in_mbs_minus1) + 1).saturating_mul(rows);
     Ok(PictureFormat {
         width,
         height,
-        coded_pixels: macroblocks * 256,
+        coded_pixels: macroblocks.saturating_mul(256),
         bit_depth: 8 + u32::from(chroma.bit_depth_luma_minus8.max(chroma.bit_depth_chroma_minus8)),
         chroma_420: chroma.chroma_format == ChromaFormat::YUV420,
     })
