@@ -22,8 +22,6 @@ pub mod clip;
 #[cfg(feature = "ffmpeg")]
 mod decoder;
 #[cfg(feature = "ffmpeg")]
-mod desk;
-#[cfg(feature = "ffmpeg")]
 mod file;
 #[cfg(feature = "ffmpeg")]
 mod gate;
@@ -45,6 +43,8 @@ pub mod probe;
 mod rate;
 #[cfg(feature = "ffmpeg")]
 mod rtsp;
+#[cfg(feature = "ffmpeg")]
+mod selector;
 #[cfg(feature = "ffmpeg")]
 mod session;
 #[cfg(feature = "ffmpeg")]
