@@ -39,7 +39,17 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let span = tracing::info_span!("camera", camera = %camera.id);
-    let task = Task { camera, shared, mailbox, plans, stop, state: None, info: None, last_frame_at: None };
+    let task = Task {
+        camera,
+        shared,
+        mailbox,
+        plans,
+        stop,
+        state: None,
+        info: None,
+        last_frame_at: None,
+        pictures_since: None,
+    };
     task.run().instrument(span).await;
 }
 
@@ -52,6 +62,8 @@ struct Task {
     state: Option<(StreamState, String)>,
     info: Option<StreamInfo>,
     last_frame_at: Option<Timestamp>,
+    /// First picture of this session.
+    pictures_since: Option<Timestamp>,
 }
 
 /// A job that the pool has.
@@ -72,7 +84,7 @@ impl Task {
         let options = self.shared.options.clone();
         let mut backoff = Backoff::new(options.backoff_first, options.backoff_longest);
         loop {
-            let connected_at = self.shared.clock.now();
+            self.pictures_since = None;
             // A panic over forged bytes costs this session, not the camera or its neighbours.
             let fault = match AssertUnwindSafe(self.run_once()).catch_unwind().await {
                 Ok(Ok(End::Stopped | End::ClipEnded)) => break,
@@ -80,8 +92,9 @@ impl Task {
                 Err(_) => Fault::offline("the stream could not be read: internal error"),
             };
             self.report(fault.state, fault.detail);
-            let lasted = Duration::try_from(self.shared.clock.now().duration_since(connected_at)).unwrap_or_default();
-            if lasted >= options.healthy_after {
+            // Slow answers to requests are no health: only the time with pictures counts.
+            let lasted = self.pictures_since.map(|since| self.shared.clock.now().duration_since(since));
+            if lasted.and_then(|lasted| Duration::try_from(lasted).ok()) >= Some(options.healthy_after) {
                 backoff.reset();
             }
             let wait = match fault.state {
@@ -186,9 +199,10 @@ impl Task {
             counts.units += 1;
             counts.lost_packets += u64::from(received.lost_packets);
             counts.oversize += u64::from(oversize);
-            counts.ring_dropped = counts.ring_dropped.max(selector.missed);
+            counts.ring_dropped += std::mem::take(&mut selector.missed);
         });
         let now = received.at;
+        self.pictures_since.get_or_insert(now);
         if let Some(parameters) = received.stream.take() {
             selector.restart(session.decoder_spec(parameters.codec, self.shared.options.max_pixels));
             self.describe(parameters, selector);
