@@ -170,3 +170,17 @@ pub struct MediaCounts {
     /// Connections made.
     pub sessions: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_password_is_another_key_and_none_is_readable() {
+        let key = |password: &str| AuthKey::new("Camera.local", "admin", Some(&Secret::new(password.to_owned())));
+        assert_eq!(key("one"), key("one"));
+        assert_ne!(key("one"), key("two"));
+        assert!(!format!("{:?}", key("hunter2")).contains("hunter2"));
+        assert_eq!(key("one").host, "camera.local");
+    }
+}

@@ -7,22 +7,24 @@
 //!      └─ second 401 ─▶ AuthFailed (until stopped)
 //! ```
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::boundary::{StreamReport, WatchCamera};
-use super::desk::Desk;
 use super::health::Health;
 use super::ingest::{Fault, Received, StreamParameters};
 use super::live::Shared;
 use super::mailbox::Mailbox;
 use super::pool::{DecodeJob, Outcome};
+use super::selector::PictureSelector;
 use super::session::Session;
 use crate::domain::backoff::Backoff;
 use crate::domain::camera::{LookPlan, StreamInfo, StreamState};
@@ -37,7 +39,17 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let span = tracing::info_span!("camera", camera = %camera.id);
-    let task = Task { camera, shared, mailbox, plans, stop, state: None, info: None, last_frame_at: None };
+    let task = Task {
+        camera,
+        shared,
+        mailbox,
+        plans,
+        stop,
+        state: None,
+        info: None,
+        last_frame_at: None,
+        pictures_since: None,
+    };
     task.run().instrument(span).await;
 }
 
@@ -50,6 +62,8 @@ struct Task {
     state: Option<(StreamState, String)>,
     info: Option<StreamInfo>,
     last_frame_at: Option<Timestamp>,
+    /// First picture of this session.
+    pictures_since: Option<Timestamp>,
 }
 
 /// A job that the pool has.
@@ -70,14 +84,17 @@ impl Task {
         let options = self.shared.options.clone();
         let mut backoff = Backoff::new(options.backoff_first, options.backoff_longest);
         loop {
-            let connected_at = self.shared.clock.now();
-            let fault = match self.run_once().await {
-                Ok(End::Stopped | End::ClipEnded) => break,
-                Err(fault) => fault,
+            self.pictures_since = None;
+            // A panic over forged bytes costs this session, not the camera or its neighbours.
+            let fault = match AssertUnwindSafe(self.run_once()).catch_unwind().await {
+                Ok(Ok(End::Stopped | End::ClipEnded)) => break,
+                Ok(Err(fault)) => fault,
+                Err(_) => Fault::offline("the stream could not be read: internal error"),
             };
             self.report(fault.state, fault.detail);
-            let lasted = Duration::try_from(self.shared.clock.now().duration_since(connected_at)).unwrap_or_default();
-            if lasted >= options.healthy_after {
+            // Slow answers to requests are no health: only the time with pictures counts.
+            let lasted = self.pictures_since.map(|since| self.shared.clock.now().duration_since(since));
+            if lasted.and_then(|lasted| Duration::try_from(lasted).ok()) >= Some(options.healthy_after) {
                 backoff.reset();
             }
             let wait = match fault.state {
@@ -111,14 +128,14 @@ impl Task {
             session = Session::open(&self.camera.source, &self.shared) => session?,
         };
         self.mailbox.count(|counts| counts.sessions += 1);
-        let mut desk = Desk::new(self.camera.decode, self.camera.ring_max_bytes, self.last_frame_at);
-        let end = self.pump(&mut session, &mut desk).await;
-        self.last_frame_at = desk.last_frame_at();
+        let mut selector = PictureSelector::new(self.camera.decode, self.camera.ring_max_bytes, self.last_frame_at);
+        let end = self.pump(&mut session, &mut selector).await;
+        self.last_frame_at = selector.last_frame_at();
         session.close(&self.shared).await;
         end
     }
 
-    async fn pump(&mut self, session: &mut Session, desk: &mut Desk) -> Result<End, Fault> {
+    async fn pump(&mut self, session: &mut Session, selector: &mut PictureSelector) -> Result<End, Fault> {
         let options = self.shared.options.clone();
         let stop = self.stop.clone();
         let mut plans = self.plans.clone();
@@ -131,28 +148,28 @@ impl Task {
             tokio::select! {
                 () = stop.cancelled() => return Ok(End::Stopped),
                 () = &mut silence => {
-                    let seconds = desk.rate.silence_limit(options.silence_limit).as_secs_f32();
+                    let seconds = selector.rate.silence_limit(options.silence_limit).as_secs_f32();
                     return Err(Fault::offline(format!("no picture came for {seconds} s")));
                 }
                 outcome = outcome_of(&mut pending) => {
-                    self.take_outcome(outcome, desk, &mut health)?;
+                    self.take_outcome(outcome, selector, &mut health)?;
                 }
                 received = session.next() => {
                     let Some(received) = received? else {
                         if pending.is_some() {
                             let outcome = outcome_of(&mut pending).await;
-                            self.take_outcome(outcome, desk, &mut health)?;
+                            self.take_outcome(outcome, selector, &mut health)?;
                         }
                         return Ok(End::ClipEnded);
                     };
-                    self.take_in(received, session, desk, &mut health);
-                    silence.set(tokio::time::sleep(desk.rate.silence_limit(options.silence_limit)));
+                    self.take_in(received, session, selector, &mut health);
+                    silence.set(tokio::time::sleep(selector.rate.silence_limit(options.silence_limit)));
                 }
                 changed = plans.changed() => if changed.is_err() { return Ok(End::Stopped) },
             }
             if pending.is_none()
                 && let Some(plan) = *plans.borrow()
-                && let Some(job) = desk.next_job(plan)
+                && let Some(job) = selector.next_job(plan)
             {
                 pending = Some(self.submit(job));
             }
@@ -166,7 +183,13 @@ impl Task {
         Pending { outcome: self.shared.pool.submit(job), given, limit }
     }
 
-    fn take_in(&mut self, mut received: Received, session: &Session, desk: &mut Desk, health: &mut Health) {
+    fn take_in(
+        &mut self,
+        mut received: Received,
+        session: &Session,
+        selector: &mut PictureSelector,
+        health: &mut Health,
+    ) {
         let window = health.window();
         window.units += 1;
         window.lossy += u32::from(received.lost_packets > 0);
@@ -176,24 +199,25 @@ impl Task {
             counts.units += 1;
             counts.lost_packets += u64::from(received.lost_packets);
             counts.oversize += u64::from(oversize);
-            counts.ring_dropped = counts.ring_dropped.max(desk.missed);
+            counts.ring_dropped += std::mem::take(&mut selector.missed);
         });
         let now = received.at;
+        self.pictures_since.get_or_insert(now);
         if let Some(parameters) = received.stream.take() {
-            desk.restart(session.decoder_spec(parameters.codec, self.shared.options.max_pixels));
-            self.describe(parameters, desk);
+            selector.restart(session.decoder_spec(parameters.codec, self.shared.options.max_pixels));
+            self.describe(parameters, selector);
             if !matches!(self.state, Some((StreamState::Ok, _))) {
                 self.report(StreamState::Ok, describe_session(session));
             }
         }
         let keyframe = received.keyframe;
         if oversize {
-            desk.skip();
+            selector.skip();
         } else {
-            desk.push(received);
+            selector.push(received);
         }
         if keyframe {
-            self.refresh_info(desk);
+            self.refresh_info(selector);
         }
         if let Some(window) = health.poll(now) {
             match window.complaint() {
@@ -206,7 +230,7 @@ impl Task {
     fn take_outcome(
         &mut self,
         finished: Option<(Outcome, usize)>,
-        desk: &mut Desk,
+        selector: &mut PictureSelector,
         health: &mut Health,
     ) -> Result<(), Fault> {
         // The decoder panicked or did not come back.
@@ -221,24 +245,24 @@ impl Task {
         if let Some(detail) = outcome.unsupported {
             return Err(Fault::new(StreamState::CodecUnsupported, detail));
         }
-        if let Some(frame) = desk.finish_job(outcome, given) {
+        if let Some(frame) = selector.finish_job(outcome, given) {
             self.mailbox.put_frame(frame);
         }
         Ok(())
     }
 
-    fn describe(&mut self, parameters: StreamParameters, desk: &Desk) {
+    fn describe(&mut self, parameters: StreamParameters, selector: &PictureSelector) {
         let StreamParameters { codec, width, height } = parameters;
         let info = StreamInfo { codec: codec.name().to_owned(), width, height, frame_rate: None, keyframe_s: None };
         self.info = Some(info);
-        self.refresh_info(desk);
+        self.refresh_info(selector);
     }
 
     /// Tells the measured pace when it is new or has changed by a tenth.
-    fn refresh_info(&mut self, desk: &Desk) {
+    fn refresh_info(&mut self, selector: &PictureSelector) {
         let Some(known) = &mut self.info else { return };
-        let frame_rate = desk.rate.frame_rate();
-        let keyframe_s = desk.rate.measured_keyframe_gap().map(|gap| gap.as_secs_f32());
+        let frame_rate = selector.rate.frame_rate();
+        let keyframe_s = selector.rate.measured_keyframe_gap().map(|gap| gap.as_secs_f32());
         let first = known.frame_rate.is_none() && known.keyframe_s.is_none();
         if first || moved(known.frame_rate, frame_rate) || moved(known.keyframe_s, keyframe_s) {
             (known.frame_rate, known.keyframe_s) = (frame_rate, keyframe_s);

@@ -150,6 +150,9 @@ impl FilePlayer {
         max_pixels: u32,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Fault> {
+        if let Err(error) = tokio::fs::metadata(&path).await {
+            return Err(Fault::offline(format!("clip {}: {error}", path.display())));
+        }
         let unsupported = |error: ClipError| Fault::new(StreamState::CodecUnsupported, error.to_string());
         let opened = {
             let path = path.clone();

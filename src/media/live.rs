@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::auth::LoginGate;
 use super::boundary::{AuthLedger, FrameSource, MediaCounts, SourceEvent, WatchCamera};
 use super::camera;
 use super::decoder;
+use super::gate::LoginGate;
 use super::mailbox::Mailbox;
 use super::pool::DecodePool;
 use crate::clock::Clock;

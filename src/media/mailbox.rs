@@ -89,3 +89,33 @@ impl Mailbox {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::camera::StreamState;
+    use crate::domain::frame::ColorSpace;
+
+    fn frame(second: i64) -> Arc<Frame> {
+        let color = ColorSpace { full_range: false, bt709: false };
+        let captured_at = Timestamp::from_second(second).unwrap();
+        Arc::new(Frame { captured_at, width: 1, height: 1, color, y: vec![0], u: vec![0], v: vec![0] })
+    }
+
+    #[tokio::test]
+    async fn the_newest_frame_wins_and_old_ones_are_thrown_away() {
+        let mailbox = Mailbox::default();
+        mailbox.put_frame(frame(1));
+        mailbox.put_frame(frame(2));
+        let report = StreamReport { state: StreamState::Ok, at: Timestamp::UNIX_EPOCH, detail: String::new() };
+        mailbox.put_state(report);
+        let wanted_at = Timestamp::from_second(2).unwrap();
+        assert!(matches!(mailbox.take(wanted_at).await, SourceEvent::State(_)));
+        let SourceEvent::Frame(taken) = mailbox.take(wanted_at).await else { panic!("a frame") };
+        assert_eq!(taken.captured_at, wanted_at);
+        mailbox.put_frame(frame(3));
+        mailbox.end();
+        assert!(matches!(mailbox.take(Timestamp::from_second(4).unwrap()).await, SourceEvent::Ended));
+        assert_eq!(mailbox.counts().replaced, 2);
+    }
+}

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::boundary::{AuthLedger, ResolvedSource, without_credentials};
 use super::challenge;
-use super::desk::Desk;
 use super::ingest::{Fault, StreamParameters};
 use super::live::{MediaOptions, Shared};
+use super::selector::PictureSelector;
 use super::session::Session;
 use crate::clock::Clock;
 use crate::config::{DecodeMode, Transport};
@@ -120,7 +120,7 @@ fn suggest(keyframe_s: Option<f32>) -> (DecodeMode, Duration) {
 
 /// What was seen so far.
 struct Seen {
-    desk: Desk,
+    selector: PictureSelector,
     parameters: Option<StreamParameters>,
     snapshot: Option<Arc<Frame>>,
     keyframes: u32,
@@ -129,8 +129,8 @@ struct Seen {
 
 impl Seen {
     fn new(shared: &Shared) -> Self {
-        let desk = Desk::new(DecodeMode::Keyframes, 4 * shared.options.max_access_unit_bytes, None);
-        Self { desk, parameters: None, snapshot: None, keyframes: 0, remarks: Vec::new() }
+        let selector = PictureSelector::new(DecodeMode::Keyframes, 4 * shared.options.max_access_unit_bytes, None);
+        Self { selector, parameters: None, snapshot: None, keyframes: 0, remarks: Vec::new() }
     }
 
     fn info(&self) -> Option<StreamInfo> {
@@ -139,8 +139,8 @@ impl Seen {
             codec: codec.name().to_owned(),
             width,
             height,
-            frame_rate: self.desk.rate.frame_rate(),
-            keyframe_s: self.desk.rate.measured_keyframe_gap().map(|gap| gap.as_secs_f32()),
+            frame_rate: self.selector.rate.frame_rate(),
+            keyframe_s: self.selector.rate.measured_keyframe_gap().map(|gap| gap.as_secs_f32()),
         })
     }
 
@@ -150,11 +150,11 @@ impl Seen {
             let Some(received) = session.next().await? else { break };
             lost += received.lost_packets;
             if let Some(parameters) = received.stream {
-                self.desk.restart(session.decoder_spec(parameters.codec, shared.options.max_pixels));
+                self.selector.restart(session.decoder_spec(parameters.codec, shared.options.max_pixels));
                 self.parameters = Some(parameters);
             }
             self.keyframes += u32::from(received.keyframe);
-            self.desk.push(received);
+            self.selector.push(received);
             if self.snapshot.is_none() {
                 self.take_snapshot(shared).await?;
             }
@@ -167,13 +167,13 @@ impl Seen {
 
     async fn take_snapshot(&mut self, shared: &Shared) -> Result<(), Fault> {
         let plan = LookPlan { at: Timestamp::UNIX_EPOCH, max_gap: Duration::MAX };
-        let Some(job) = self.desk.next_job(plan) else { return Ok(()) };
+        let Some(job) = self.selector.next_job(plan) else { return Ok(()) };
         let given = job.units.len();
         let outcome = shared.pool.submit(job).await.unwrap_or_default();
         if let Some(detail) = outcome.unsupported {
             return Err(Fault::new(StreamState::CodecUnsupported, detail));
         }
-        self.snapshot = self.desk.finish_job(outcome, given);
+        self.snapshot = self.selector.finish_job(outcome, given);
         Ok(())
     }
 }

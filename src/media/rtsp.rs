@@ -16,8 +16,8 @@ use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoPara
 use url::Url;
 
 use super::access_unit::{Codec, is_h265_irap};
-use super::auth::LoginGate;
 use super::boundary::{AuthKey, MAX_AUTH_FAILURES, without_credentials};
+use super::gate::LoginGate;
 use super::ingest::{Fault, Received, StreamParameters};
 use super::sps;
 use crate::clock::Clock;

@@ -46,6 +46,10 @@ pub(super) struct SpsError {
 
 /// Reads an SPS NAL unit, header included, without start code.
 pub(super) fn read(codec: Codec, nal: &[u8]) -> Result<PictureFormat, SpsError> {
+    // The library's reader underflows on units without payload.
+    if nal.len() < 3 {
+        return Err(SpsError { codec: codec.name(), reason: "too short".to_owned() });
+    }
     let format = match codec {
         Codec::H264 => h264(nal),
         Codec::H265 => h265(nal).map_err(|error| format!("{error:?}")),
@@ -60,13 +64,12 @@ fn h264(nal: &[u8]) -> Result<PictureFormat, String> {
     let (width, height) = sps.pixel_dimensions().map_err(|error| format!("{error:?}"))?;
     let chroma = &sps.chroma_info;
     let field_factor = if matches!(sps.frame_mbs_flags, h264_reader::nal::sps::FrameMbsFlags::Frames) { 1 } else { 2 };
-    let macroblocks = (u64::from(sps.pic_width_in_mbs_minus1) + 1)
-        * (u64::from(sps.pic_height_in_map_units_minus1) + 1)
-        * field_factor;
+    let rows = (u64::from(sps.pic_height_in_map_units_minus1) + 1) * field_factor;
+    let macroblocks = (u64::from(sps.pic_width_in_mbs_minus1) + 1).saturating_mul(rows);
     Ok(PictureFormat {
         width,
         height,
-        coded_pixels: macroblocks * 256,
+        coded_pixels: macroblocks.saturating_mul(256),
         bit_depth: 8 + u32::from(chroma.bit_depth_luma_minus8.max(chroma.bit_depth_chroma_minus8)),
         chroma_420: chroma.chroma_format == ChromaFormat::YUV420,
     })
@@ -124,4 +127,32 @@ fn skip_profile_tier_level(bits: &mut impl BitRead, sub_layers_minus1: u8) -> Re
         bits.skip(if level { LEVEL_BITS } else { 0 }, "sub_layer_level")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn forged_parameter_sets_are_errors_not_panics(nal in prop::collection::vec(any::<u8>(), 0..200)) {
+            for codec in [Codec::H264, Codec::H265] {
+                if let Ok(format) = read(codec, &nal) {
+                    format.refusal(codec, 1000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_limit_is_named() {
+        let good = PictureFormat { width: 64, height: 64, coded_pixels: 4096, bit_depth: 8, chroma_420: true };
+        assert_eq!(good.refusal(Codec::H265, 4096), None);
+        let refusal = |format: PictureFormat| format.refusal(Codec::H265, 4096).unwrap();
+        assert!(refusal(PictureFormat { bit_depth: 10, ..good }).contains("10 bits"));
+        assert!(refusal(PictureFormat { chroma_420: false, ..good }).contains("4:2:0"));
+        assert!(refusal(PictureFormat { coded_pixels: 4097, ..good }).contains("64x64"));
+    }
 }

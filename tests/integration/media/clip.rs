@@ -42,6 +42,19 @@ fn same_clip_and_plans_give_the_same_frames() {
 }
 
 #[test]
+fn pictures_are_those_of_the_ffmpeg_program() {
+    let clip = clips::h264_b_frames();
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i", clip.to_str().unwrap(), "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
+        .output()
+        .unwrap();
+    let (luma, all) = (320 * 240, 320 * 240 * 3 / 2);
+    let reference: Vec<_> = output.stdout.chunks(all).map(|picture| picture[..luma].to_vec()).collect();
+    let ours = looks(clip, DecodeMode::Continuous, 1, Duration::from_secs(1));
+    assert!(ours.into_iter().map(|(_, luma)| luma).eq(reference));
+}
+
+#[test]
 fn keyframes_come_out_in_spite_of_b_frames() {
     let clip = clips::h264_b_frames();
     let keyframes = looks(clip, DecodeMode::Keyframes, 1, Duration::from_secs(1));
@@ -119,4 +132,24 @@ async fn a_clip_plays_in_real_time_and_repeats() {
     assert!(now().duration_since(began) >= SignedDuration::from_millis(2500), "as fast as a camera, not faster");
     assert!(media.stop(Duration::from_secs(3)).await);
     assert!(matches!(next(&mut source, plan(last)).await, gridwatch::media::boundary::SourceEvent::Ended));
+}
+
+#[test]
+fn every_real_clip_gives_its_keyframes() {
+    let Some(videos) = crate::support::data::folder("videos") else {
+        eprintln!("skipped: every_real_clip_gives_its_keyframes: no shared data");
+        return;
+    };
+    for entry in std::fs::read_dir(videos).unwrap() {
+        let path = entry.unwrap().path();
+        let mut clip = ClipSource::open(&path, Timestamp::UNIX_EPOCH, DecodeMode::Keyframes)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let look = LookPlan { at: Timestamp::UNIX_EPOCH, max_gap: Duration::from_secs(2) };
+        for _ in 0..2 {
+            if let Some(frame) = clip.look(look) {
+                assert_picture(&frame, clip.info().width, clip.info().height);
+            }
+        }
+        assert_eq!(clip.damaged(), 0, "{}", path.display());
+    }
 }

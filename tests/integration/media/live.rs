@@ -10,7 +10,7 @@ use gridwatch::domain::camera::StreamState;
 use gridwatch::media::auth::MemoryAuthLedger;
 use gridwatch::media::probe::{Authentication, probe};
 
-use super::{assert_picture, camera, frame, hasty, now, plan, rtsp, rtsp_as, start};
+use super::{assert_picture, camera, file, frame, hasty, now, plan, rtsp, rtsp_as, start};
 use crate::support::clips;
 use crate::support::rtsp::CameraServer;
 
@@ -88,6 +88,17 @@ async fn burst_and_continuous_give_the_picture_of_the_moment() {
             at = picture.captured_at;
         }
     }
+}
+
+#[tokio::test]
+async fn a_keyframe_does_not_wait_for_the_pictures_after_it() {
+    let media = start(hasty());
+    let mut source = media.watch(camera(file(clips::h264_b_frames(), false), DecodeMode::Keyframes));
+    let began = now();
+    let picture = frame(&mut source, plan(began), &mut Vec::new()).await;
+    assert_picture(&picture, 320, 240);
+    // With three B-frames the decoder by itself gives nothing before the fourth picture.
+    assert_eq!(source.counts().units, 1, "after {}", now().duration_since(began));
 }
 
 #[tokio::test]

@@ -134,9 +134,44 @@ async fn a_corrupt_camera_harms_no_other() {
 }
 
 #[tokio::test]
+async fn lost_packets_are_counted_and_told() {
+    let server = CameraServer::start(&[("h264", clips::h264(), 10)], &["--drop", "0.1"]);
+    let media = start(MediaOptions { health_window: Duration::from_secs(2), ..hasty() });
+    let mut source = media.watch(camera(rtsp(server.url("h264"), Transport::Tcp), DecodeMode::Keyframes));
+    let degraded = report(&mut source, StreamState::Degraded).await;
+    assert!(
+        degraded.detail.contains("packets were lost") || degraded.detail.contains("damaged"),
+        "{}",
+        degraded.detail
+    );
+    assert!(source.counts().lost_packets > 0);
+}
+
+#[tokio::test]
+async fn a_camera_without_interleaving_is_asked_for_datagrams() {
+    let server = ScriptedServer::start_with(|request| {
+        if request.starts_with("DESCRIBE") {
+            let sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track\r\n";
+            let length = sdp.len();
+            format!(
+                "RTSP/1.0 200 OK\r\nCSeq: {{cseq}}\r\nContent-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{sdp}"
+            )
+        } else if request.contains("RTP/AVP/TCP") {
+            "RTSP/1.0 461 Unsupported Transport\r\nCSeq: {cseq}\r\n\r\n".to_owned()
+        } else {
+            "RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: {cseq}\r\n\r\n".to_owned()
+        }
+    });
+    let media = start(hasty());
+    let mut source = media.watch(camera(rtsp(server.url(), Transport::Tcp), DecodeMode::Keyframes));
+    report(&mut source, StreamState::Busy).await;
+    assert_eq!(server.requests(), 4, "describe and set-up over TCP, then both again for UDP");
+}
+
+#[tokio::test]
 async fn a_missing_clip_is_named() {
     let media = start(hasty());
     let mut source = media.watch(camera(file("nowhere.mp4".as_ref(), false), DecodeMode::Auto));
-    let told = report(&mut source, StreamState::CodecUnsupported).await;
+    let told = report(&mut source, StreamState::Offline).await;
     assert!(told.detail.contains("nowhere.mp4"), "{}", told.detail);
 }

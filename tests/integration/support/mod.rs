@@ -2,5 +2,6 @@
 
 pub(crate) mod broker;
 pub(crate) mod clips;
+pub(crate) mod data;
 pub(crate) mod rtsp;
 pub(crate) mod scripted_broker;

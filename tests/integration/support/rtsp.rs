@@ -61,7 +61,7 @@ impl Drop for CameraServer {
     }
 }
 
-/// Answers every request of every connection with the same text, CSeq filled in.
+/// Answers the requests of every connection by a script.
 pub(crate) struct ScriptedServer {
     port: u16,
     requests: Arc<AtomicUsize>,
@@ -70,16 +70,21 @@ pub(crate) struct ScriptedServer {
 }
 
 impl ScriptedServer {
-    /// `answer`: status line and further headers, body included, with `{cseq}` for the number.
+    /// The same answer to everything: status line, headers and body, with `{cseq}` for the number.
     pub(crate) fn start(answer: &'static str) -> Self {
+        Self::start_with(move |_| answer.to_owned())
+    }
+
+    /// `answer` is given the request's header.
+    pub(crate) fn start_with(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (requests, authorized) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let counters = (Arc::clone(&requests), Arc::clone(&authorized));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let counters = counters.clone();
-                std::thread::spawn(move || serve(stream, answer, &counters.0, &counters.1));
+                let (counters, answer) = (counters.clone(), answer.clone());
+                std::thread::spawn(move || serve(stream, &answer, &counters.0, &counters.1));
             }
         });
         Self { port, requests, authorized, _thread: thread }
@@ -99,7 +104,7 @@ impl ScriptedServer {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &str, requests: &AtomicUsize, authorized: &AtomicUsize) {
+fn serve(mut stream: TcpStream, answer: &impl Fn(&str) -> String, requests: &AtomicUsize, authorized: &AtomicUsize) {
     let mut request = Vec::new();
     let mut byte = [0];
     while matches!(stream.read(&mut byte), Ok(1)) {
@@ -113,7 +118,7 @@ fn serve(mut stream: TcpStream, answer: &str, requests: &AtomicUsize, authorized
             authorized.fetch_add(1, Ordering::SeqCst);
         }
         let cseq = text.lines().find_map(|line| line.strip_prefix("CSeq: ")).unwrap_or("0");
-        if stream.write_all(answer.replace("{cseq}", cseq).as_bytes()).is_err() {
+        if stream.write_all(answer(&text).replace("{cseq}", cseq).as_bytes()).is_err() {
             return;
         }
         request.clear();

@@ -23,7 +23,7 @@ use crate::domain::{SignedDuration, Timestamp};
 
 /// State of one session.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct PictureSelector {
     mode: DecodeMode,
     spec: Option<DecoderSpec>,
     pub(super) ring: GopRing,
@@ -41,7 +41,7 @@ pub(super) struct Desk {
     pub(super) missed: u64,
 }
 
-impl Desk {
+impl PictureSelector {
     /// `last_frame_at`: of the session before, since frames never go back in time.
     pub(super) fn new(mode: DecodeMode, ring_max_bytes: usize, last_frame_at: Option<Timestamp>) -> Self {
         Self {
@@ -157,5 +157,125 @@ impl Desk {
 
     pub(super) fn last_frame_at(&self) -> Option<Timestamp> {
         self.last_frame_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::access_unit::Codec;
+
+    const GAP_US: i64 = 100_000;
+
+    fn selector(mode: DecodeMode, ring_max_bytes: usize) -> PictureSelector {
+        let mut selector = PictureSelector::new(mode, ring_max_bytes, None);
+        selector.restart(DecoderSpec { codec: Codec::H264, max_pixels: 1000, parameters: None });
+        selector
+    }
+
+    fn at(number: i64) -> Timestamp {
+        Timestamp::from_microsecond(1_700_000_000_000_000 + number * GAP_US).unwrap()
+    }
+
+    fn receive(selector: &mut PictureSelector, number: i64, keyframe: bool) {
+        let data = Bytes::from_static(&[0; 10]);
+        selector.push(Received {
+            media_us: number * GAP_US,
+            at: at(number),
+            keyframe,
+            lost_packets: 0,
+            data,
+            stream: None,
+        });
+    }
+
+    fn plan(number: i64) -> LookPlan {
+        LookPlan { at: at(number), max_gap: Duration::from_secs(2) }
+    }
+
+    /// Runs the job without decoding: the numbers it holds.
+    fn run(selector: &mut PictureSelector, plan: LookPlan, errors: u32) -> Option<Vec<u64>> {
+        let job = selector.next_job(plan)?;
+        let numbers: Vec<_> = job.units.iter().map(|unit| unit.seq).collect();
+        let decoder = if job.keep && errors == 0 { Decoder::new(&job.spec).ok() } else { None };
+        let outcome = Outcome { decoder, fed: job.units.len(), errors, ..Outcome::default() };
+        assert!(selector.finish_job(outcome, job.units.len()).is_none());
+        Some(numbers)
+    }
+
+    #[test]
+    fn auto_goes_from_keyframes_over_burst_to_continuous() {
+        let mut selector = selector(DecodeMode::Auto, 1 << 20);
+        receive(&mut selector, 0, true);
+        assert_eq!(run(&mut selector, plan(0), 0), Some(vec![0]));
+        for number in 1..=22 {
+            receive(&mut selector, number, false);
+            assert_eq!(run(&mut selector, plan(20), 0), None, "a keyframe may still come in time");
+        }
+        receive(&mut selector, 23, false);
+        assert_eq!(run(&mut selector, plan(20), 0), Some((0..=23).collect()));
+        for number in 24..=119 {
+            receive(&mut selector, number, false);
+            assert_eq!(run(&mut selector, plan(200), 0), None, "a burst waits for the wanted moment");
+        }
+        for number in 120..=121 {
+            receive(&mut selector, number, false);
+        }
+        assert_eq!(run(&mut selector, plan(200), 0), Some((24..=121).collect()), "too long for bursts");
+        receive(&mut selector, 122, false);
+        assert_eq!(run(&mut selector, plan(200), 0), Some(vec![122]));
+    }
+
+    #[test]
+    fn a_burst_leaps_to_the_last_keyframe() {
+        let mut selector = selector(DecodeMode::Burst, 1 << 20);
+        (0..5).for_each(|number| receive(&mut selector, number, number == 0));
+        assert_eq!(run(&mut selector, plan(4), 0), Some((0..5).collect()));
+        (5..30).for_each(|number| receive(&mut selector, number, number % 10 == 0));
+        assert_eq!(run(&mut selector, plan(25), 0), Some((20..30).collect()));
+    }
+
+    #[test]
+    fn after_damage_the_next_keyframe_is_awaited() {
+        let mut selector = selector(DecodeMode::Continuous, 1 << 20);
+        receive(&mut selector, 0, true);
+        assert_eq!(run(&mut selector, plan(0), 1), Some(vec![0]));
+        receive(&mut selector, 1, false);
+        assert_eq!(run(&mut selector, plan(0), 0), None);
+        receive(&mut selector, 2, true);
+        assert_eq!(run(&mut selector, plan(0), 0), Some(vec![2]));
+        selector.skip();
+        receive(&mut selector, 4, false);
+        assert_eq!(run(&mut selector, plan(0), 0), None, "a picture was left out");
+    }
+
+    #[test]
+    fn new_parameters_begin_with_a_new_decoder() {
+        let mut selector = selector(DecodeMode::Continuous, 1 << 20);
+        receive(&mut selector, 0, true);
+        assert!(run(&mut selector, plan(0), 0).is_some());
+        let spec = DecoderSpec { codec: Codec::H265, max_pixels: 1000, parameters: None };
+        selector.restart(spec);
+        receive(&mut selector, 1, true);
+        receive(&mut selector, 2, false);
+        let job = selector.next_job(plan(0)).unwrap();
+        assert!(job.decoder.is_none() && job.spec.codec == Codec::H265);
+        assert_eq!(job.units.iter().map(|unit| unit.seq).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn pictures_that_left_the_ring_too_early_are_counted() {
+        let mut selector = selector(DecodeMode::Continuous, 100);
+        receive(&mut selector, 0, true);
+        assert!(run(&mut selector, plan(0), 0).is_some());
+        (1..=30).for_each(|number| receive(&mut selector, number, false));
+        assert_eq!(run(&mut selector, plan(0), 0), None);
+        assert_eq!(selector.missed, 20);
+        receive(&mut selector, 31, true);
+        assert_eq!(run(&mut selector, plan(0), 0), Some(vec![31]));
     }
 }
