@@ -19,6 +19,15 @@ pub struct AnalyzerState {
     pub(super) watches: Vec<WatchRecord>,
 }
 
+impl AnalyzerState {
+    /// The latest moment the analyzer has decided anything at. A clock that starts earlier (a box
+    /// without a battery) has to be brought up to it first: frames from before it are ignored.
+    #[must_use]
+    pub fn as_of(&self) -> Timestamp {
+        self.core.now
+    }
+}
+
 /// What is known of the camera as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Core {

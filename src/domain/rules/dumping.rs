@@ -37,6 +37,8 @@ const BEFORE_INTERVAL: Duration = Duration::from_secs(180);
 const VISIT_LEAD: Duration = Duration::from_secs(60);
 /// A candidate without any difference is given up after at least this.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+/// The dwell counts from when they left; so much of it may pass before the ground can be seen again.
+const UNSEEN_LEAD: Duration = Duration::from_secs(10);
 /// Share of a pile that must still lie there, and that may be hidden.
 const STILL_THERE: f64 = 0.4;
 const MOSTLY_HIDDEN: f64 = 0.5;
@@ -244,7 +246,7 @@ impl Candidate {
         #[allow(clippy::cast_possible_truncation, reason = "0–1")]
         let boxed = place.map(|bbox| LabelledBox { role: Role::Pile, score: score.min(1.0) as f32, bbox });
         Assessment {
-            met: self.presence.met(look.at, common.dwell, MIN_RATIO),
+            met: self.presence.met(look.at, common.dwell.saturating_sub(self.unseen_lead()), MIN_RATIO),
             back: self.presence.met(look.at, common.dwell.min(BACK_AFTER), MIN_RATIO),
             sight: self.sight(reading),
             first_seen: if self.act_seen { self.since } else { self.presence.since().unwrap_or(self.since) },
@@ -262,6 +264,12 @@ impl Candidate {
             exceptions_checked: schedule_exceptions(common),
             evidence: [self.before, self.during, self.after].into_iter().flatten().collect(),
         }
+    }
+
+    /// Time between the visit's end and the first look at what it left.
+    fn unseen_lead(&self) -> Duration {
+        let since = self.presence.since().filter(|_| self.act_seen);
+        since.map_or(Duration::ZERO, |since| elapsed(self.visited_until, since).min(UNSEEN_LEAD))
     }
 
     fn sight(&self, reading: &GroundReading) -> Sight {

@@ -5,6 +5,8 @@
 //! in cells that do not differ, so that it cannot swallow what was put down.
 
 mod compare;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -31,7 +31,7 @@ fn a_lorry_that_leaves_a_pile_is_reported_with_its_pictures() {
     assert_eq!(street.ends(), [Phase::Opened]);
     let opened = &street.transitions[0];
     assert_eq!(opened.first_seen, at(300));
-    assert!(opened.at >= at(420) && opened.at <= at(440), "{}", opened.at);
+    assert!(opened.at >= at(419) && opened.at <= at(424), "{}", opened.at);
     assert!(matches!(opened.measure, Measure::GroundChange { act_seen: true, .. }));
     let roles: Vec<_> = opened.evidence.iter().map(|evidence| evidence.role).collect();
     assert_eq!(roles, [EvidenceRole::Before, EvidenceRole::During, EvidenceRole::After, EvidenceRole::Confirmed]);

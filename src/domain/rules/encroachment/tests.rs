@@ -124,6 +124,15 @@ fn a_passing_hawker_opens_nothing() {
 }
 
 #[test]
+fn goods_beyond_a_shop_line_are_out_of_store() {
+    use crate::domain::geometry::Point;
+    let line = vec![Point { x: 0.0, y: 0.4 }, Point { x: 1.0, y: 0.4 }];
+    let mut street = street(|rule| rule.shop_line = Some(line));
+    street.watch(0..200, |_| vec![thing(Role::Goods, 0.5, 0.6, 0.06, 0.06)]);
+    assert_eq!(street.transitions[0].subkind, "out_of_store");
+}
+
+#[test]
 fn snapshots_that_nobody_took_are_given_up() {
     let mut street = street(|_| {});
     street.watch(0..300, |second| if second < 60 { vec![stall(0.4)] } else { vec![] });

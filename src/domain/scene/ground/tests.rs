@@ -1,0 +1,72 @@
+use super::*;
+use crate::domain::analyzer::scenario::{COLUMNS, OnGround, ROWS, at, ground_cell, zone};
+
+fn patch(look: impl Fn(usize) -> GroundCell) -> GroundPatch {
+    let cells = (0..usize::from(COLUMNS * ROWS)).map(|index| Some(look(index))).collect();
+    GroundPatch { zone: "ground".into(), columns: COLUMNS, rows: ROWS, cells }
+}
+
+fn read(ground: &mut Ground, seconds: std::ops::Range<i64>, frozen: bool, patch: &GroundPatch) -> GroundReading {
+    let looks = seconds.map(|second| {
+        ground.observe(patch, &zone().polygon, &[], (at(second), Duration::from_secs(1)), frozen).expect("cells")
+    });
+    looks.last().expect("a look")
+}
+
+#[test]
+fn a_pile_differs_and_is_never_swallowed_while_frozen() {
+    let mut ground = Ground::default();
+    let plain = patch(|index| ground_cell(index, OnGround::Nothing));
+    let pile = patch(|index| ground_cell(index, OnGround::Pile));
+    assert!(read(&mut ground, 0..60, false, &plain).changed_ratio.abs() < 1e-9);
+    let reading = read(&mut ground, 60..3600, true, &pile);
+    assert!((reading.changed_ratio - 0.1).abs() < 1e-9 && reading.added);
+    let reading = read(&mut ground, 3600..4300, false, &pile);
+    assert!(reading.changed_ratio.abs() < 1e-9, "nobody cares, so it is the ground");
+    assert!(!read(&mut ground, 4300..4310, false, &plain).added, "and goes without being a dumping");
+}
+
+#[test]
+fn the_baseline_follows_the_sun() {
+    let mut ground = Ground::default();
+    for second in 0..7200_i16 {
+        let dim = 1.0 - f32::from(second) / 10_000.0;
+        let lit = patch(|index| {
+            let cell = ground_cell(index, OnGround::Nothing);
+            // Shade creeps over the left half, and the whole gets bluer.
+            let shade = if index % usize::from(COLUMNS) < 5 { dim } else { 1.0 };
+            GroundCell {
+                luma: cell.luma * shade,
+                texture: cell.texture * shade,
+                cb: cell.cb + (1.0 - dim) * 20.0,
+                ..cell
+            }
+        });
+        let second = i64::from(second);
+        assert!(read(&mut ground, second..second + 1, true, &lit).changed_ratio.abs() < 1e-9, "at {second}");
+    }
+}
+
+#[test]
+fn snow_and_rain_are_the_weather_s() {
+    let mut ground = Ground::default();
+    let plain = patch(|index| ground_cell(index, OnGround::Nothing));
+    read(&mut ground, 0..60, false, &plain);
+    let snow = patch(|index| GroundCell {
+        luma: 220.0,
+        texture: 2.0,
+        cb: 128.0,
+        cr: if index % 2 == 0 { 128.0 } else { 90.0 },
+    });
+    assert!(read(&mut ground, 60..90, false, &snow).changed_ratio < 0.6);
+    let wet = patch(|index| GroundCell { luma: 70.0, texture: 20.0, ..ground_cell(index, OnGround::Nothing) });
+    assert!(read(&mut ground, 90..160, false, &wet).changed_ratio.abs() < 1e-9);
+}
+
+#[test]
+fn another_grid_starts_anew() {
+    let mut ground = Ground::default();
+    read(&mut ground, 0..60, false, &patch(|index| ground_cell(index, OnGround::Nothing)));
+    let other = GroundPatch { columns: ROWS, rows: COLUMNS, ..patch(|index| ground_cell(index, OnGround::Pile)) };
+    assert!(read(&mut ground, 60..70, false, &other).changed_ratio.abs() < 1e-9);
+}
