@@ -13,6 +13,7 @@ pub mod nms;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod preprocess;
+pub mod rgb;
 
 use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;

@@ -1,11 +1,9 @@
 //! From a picture to the numbers a model eats.
 
-use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
-
 use super::bilinear::Bilinear;
 use super::fit::Fit;
 use super::manifest::{Color, Input, Layout};
-use super::masks;
+use super::{masks, rgb};
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
 
@@ -34,9 +32,6 @@ pub enum PictureError {
         /// Bytes.
         wanted: usize,
     },
-    /// The colour conversion refused.
-    #[error("colour conversion failed: {0}")]
-    Conversion(String),
 }
 
 /// Prepares pictures for one model; keeps its buffers from picture to picture.
@@ -46,7 +41,12 @@ pub struct Preprocessor {
     /// Normalised value of each byte, per channel in the model's order.
     normalised: [[f32; 256]; 3],
     bilinear: Bilinear,
-    planes: [Vec<u8>; 3],
+    /// Chroma at every pixel.
+    u: Vec<u8>,
+    v: Vec<u8>,
+    /// RGB of the picture's own size.
+    full_size: Vec<u8>,
+    /// RGB, scaled.
     rgb: Vec<u8>,
 }
 
@@ -60,7 +60,15 @@ impl Preprocessor {
                 (f32::from(byte) * input.scale - input.mean[channel]) / input.std[channel]
             })
         });
-        Self { input, normalised, bilinear: Bilinear::default(), planes: Default::default(), rgb: Vec::new() }
+        Self {
+            input,
+            normalised,
+            bilinear: Bilinear::default(),
+            u: Vec::new(),
+            v: Vec::new(),
+            full_size: Vec::new(),
+            rgb: Vec::new(),
+        }
     }
 
     /// Numbers in one model input.
@@ -69,35 +77,21 @@ impl Preprocessor {
         self.input.width as usize * self.input.height as usize * 3
     }
 
-    /// Fills `tensor` (of [`Preprocessor::tensor_len`]) from a decoded picture. The planes are scaled first
-    /// and turned into RGB afterwards: at the model's size that is a fraction of the pixels.
+    /// Fills `tensor` (of [`Preprocessor::tensor_len`]) from a decoded picture. Chroma is interpolated and
+    /// turned into RGB at the picture's own size: half a step of difference in colour moves the boxes of
+    /// small models, and so do shortcuts here.
     pub fn frame(&mut self, frame: &Frame, masks: &[Polygon], tensor: &mut [f32]) -> Result<Fit, PictureError> {
-        let (chroma_width, chroma_height) = frame.chroma_size();
-        let fit = self.fit(frame.width, frame.height)?;
-        let sources = [
-            ("y", &frame.y, (frame.width, frame.height), 0.0),
-            ("u", &frame.u, (chroma_width, chroma_height), CHROMA_SHIFT),
-            ("v", &frame.v, (chroma_width, chroma_height), CHROMA_SHIFT),
-        ];
-        for ((name, source, size, shift), scaled) in sources.into_iter().zip(&mut self.planes) {
-            scale::<1>(&mut self.bilinear, name, source, size, shift, fit, scaled)?;
+        let (width, height) = (frame.width, frame.height);
+        let fit = self.fit(width, height)?;
+        check("y", &frame.y, (width, height), 1)?;
+        for (name, source, upsampled) in [("u", &frame.u, &mut self.u), ("v", &frame.v, &mut self.v)] {
+            check(name, source, frame.chroma_size(), 1)?;
+            upsampled.resize(frame.y.len(), 0);
+            self.bilinear.scale::<1>(source, frame.chroma_size(), upsampled, (width, height), CHROMA_SHIFT);
         }
-        self.rgb.resize(fit.width as usize * fit.height as usize * 3, 0);
-        let [y, u, v] = &self.planes;
-        let planar = YuvPlanarImage {
-            y_plane: y,
-            y_stride: fit.width,
-            u_plane: u,
-            u_stride: fit.width,
-            v_plane: v,
-            v_stride: fit.width,
-            width: fit.width,
-            height: fit.height,
-        };
-        let range = if frame.color.full_range { YuvRange::Full } else { YuvRange::Limited };
-        let matrix = if frame.color.bt709 { YuvStandardMatrix::Bt709 } else { YuvStandardMatrix::Bt601 };
-        yuv::yuv444_to_rgb(&planar, &mut self.rgb, fit.width * 3, range, matrix)
-            .map_err(|error| PictureError::Conversion(error.to_string()))?;
+        self.full_size.resize(frame.y.len() * 3, 0);
+        rgb::from_yuv(frame.color, &frame.y, &self.u, &self.v, &mut self.full_size);
+        scale(&mut self.bilinear, &self.full_size, (width, height), fit, &mut self.rgb);
         self.finish(fit, masks, tensor);
         Ok(fit)
     }
@@ -111,7 +105,8 @@ impl Preprocessor {
         tensor: &mut [f32],
     ) -> Result<Fit, PictureError> {
         let fit = self.fit(width, height)?;
-        scale::<3>(&mut self.bilinear, "rgb", pixels, (width, height), 0.0, fit, &mut self.rgb)?;
+        check("rgb", pixels, (width, height), 3)?;
+        scale(&mut self.bilinear, pixels, (width, height), fit, &mut self.rgb);
         self.finish(fit, masks, tensor);
         Ok(fit)
     }
@@ -151,23 +146,15 @@ impl Preprocessor {
     }
 }
 
-/// Scales one buffer to the picture's place in the input, into `scaled`.
-fn scale<const CHANNELS: usize>(
-    bilinear: &mut Bilinear,
-    plane: &'static str,
-    source: &[u8],
-    (width, height): (u32, u32),
-    shift: f64,
-    fit: Fit,
-    scaled: &mut Vec<u8>,
-) -> Result<(), PictureError> {
-    let wanted = width as usize * height as usize * CHANNELS;
-    if source.len() != wanted {
-        return Err(PictureError::Plane { plane, found: source.len(), wanted });
-    }
-    scaled.resize(fit.width as usize * fit.height as usize * CHANNELS, 0);
-    bilinear.scale::<CHANNELS>(source, (width, height), scaled, (fit.width, fit.height), shift);
-    Ok(())
+/// Scales RGB to the picture's place in the input.
+fn scale(bilinear: &mut Bilinear, rgb: &[u8], size: (u32, u32), fit: Fit, scaled: &mut Vec<u8>) {
+    scaled.resize(fit.width as usize * fit.height as usize * 3, 0);
+    bilinear.scale::<3>(rgb, size, scaled, (fit.width, fit.height), 0.0);
+}
+
+fn check(plane: &'static str, bytes: &[u8], (width, height): (u32, u32), channels: usize) -> Result<(), PictureError> {
+    let wanted = width as usize * height as usize * channels;
+    if bytes.len() == wanted { Ok(()) } else { Err(PictureError::Plane { plane, found: bytes.len(), wanted }) }
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ proptest! {
                 Decoder::Yolox(_) => (35, [1, 5, 7]),
                 Decoder::Ultralytics(params) if params.rows => (36, [1, 6, 6]),
                 Decoder::Ultralytics(_) => (36, [1, 6, 6]),
-                _ => (40, [1, 4, 10]),
+                Decoder::Nanodet(_) | Decoder::Picodet(_) | Decoder::Detr(_) => (40, [1, 4, 10]),
             };
             let detr_labels = matches!(&decoder, Decoder::Detr(params) if params.labels.is_some());
             let (score_shape, box_shape): (&[i64], &[i64]) = match (&decoder, detr_labels) {
