@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A platform in miniature: receives what gridwatch publishes, checks it, saves the pictures, answers `received`.
 
-    subscriber.py --port N --schema EVENT.schema.json --pictures FOLDER [--once] [--seconds N]
+    subscriber.py --port N --schemas FOLDER --pictures FOLDER [--once] [--seconds N]
 
 One line per event as it arrives. With --once it ends with 0 when one opened incident of each kind has come, valid and with all its
 pictures, and with 1 when a message is invalid, the quiet camera reports anything, or the time is up.
@@ -36,10 +36,11 @@ class Platform:
 
     def __init__(self, args):
         self.args = args
-        schema = json.loads(args.schema.read_text())
-        self.validator = jsonschema.Draft202012Validator(schema)
-        # The published schema is either of the whole CloudEvent or of its `data` alone.
-        self.whole = "specversion" in schema.get("properties", {})
+        envelope = json.loads((args.schemas / "envelope.schema.json").read_text())
+        # The envelope may refer to the event's schema; each part is checked against its own.
+        envelope.get("properties", {}).pop("data", None)
+        self.envelope = jsonschema.Draft202012Validator(envelope)
+        self.event = jsonschema.Draft202012Validator(json.loads((args.schemas / "event.schema.json").read_text()))
         self.pictures = {}
         self.expected = {}
         self.opened = {}
@@ -73,11 +74,9 @@ class Platform:
 
     def handle_event(self, topic, payload):
         event = json.loads(payload)
-        problems = [
-            f"{'/'.join(map(str, error.absolute_path)) or 'event'}: {error.message[:160]}"
-            for error in self.validator.iter_errors(event if self.whole else event.get("data"))
-        ]
         data = event.get("data", {})
+        errors = [*self.envelope.iter_errors(event), *self.event.iter_errors(data)]
+        problems = [f"{'/'.join(map(str, error.absolute_path)) or 'event'}: {error.message[:160]}" for error in errors]
         times, place = data.get("times", {}), data.get("place", {})
         camera = data.get("camera", {}).get("id", "?")
         phase = data.get("phase", "?") + (f" ({data['close_reason']})" if data.get("close_reason") else "")
@@ -139,7 +138,7 @@ class Platform:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", required=True, type=int)
-    parser.add_argument("--schema", required=True, type=Path)
+    parser.add_argument("--schemas", required=True, type=Path, help="holds event.schema.json and envelope.schema.json")
     parser.add_argument("--pictures", required=True, type=Path)
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--seconds", type=float)
