@@ -55,7 +55,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     // A second signal does not wait.
     tokio::select! {
         stopped = tokio::time::timeout(STOP_DEADLINE, live.stop()) => {
-            stopped.context("not everything stopped in time; what was durable stays so")?
+            stopped.context("not everything stopped in time; what was durable stays so")??;
         }
         _ = interrupt.recv() => anyhow::bail!("stopped at once by a second signal"),
     }

@@ -38,6 +38,8 @@ pub struct Context<'a> {
     pub shared: &'a Shared,
     /// Models in use.
     pub facts: &'a BTreeMap<PathBuf, ModelFacts>,
+    /// Of the inference runtime.
+    pub runtime_version: &'a str,
     /// Cameras that are not configured any more.
     pub removed: Vec<CameraId>,
     /// When this run began.
@@ -139,12 +141,12 @@ fn descriptions(context: &Context<'_>) -> Descriptions {
         models: context.facts.values().map(|facts| model_note(&facts.info)).collect(),
         inference: InferenceNote {
             runtime: "onnxruntime".to_owned(),
-            version: crate::pipeline::models::runtime_version().to_owned(),
+            version: context.runtime_version.to_owned(),
             provider: providers.collect::<Vec<_>>().first().copied().unwrap_or("none").to_owned(),
         },
         config_sha256: config.sha256.as_str().into(),
         removed: context.removed.clone().into(),
-        session: uuid::Uuid::new_v4().to_string().into(),
+        session: format!("{:016x}", rand::random::<u64>()).into(),
         started_at: context.started_at,
         epoch: context.epoch,
     }

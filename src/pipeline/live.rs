@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -34,7 +34,7 @@ use crate::pipeline::publish::spool;
 use crate::pipeline::replay::{analyzer_config, scene_meter};
 use crate::pipeline::see::Eyes;
 use crate::spool::Spool;
-use crate::store::{Epoch, Store};
+use crate::store::Store;
 use crate::telemetry::camera_span;
 
 /// Words of the platform that wait for one camera.
@@ -84,7 +84,7 @@ impl Live {
         let removed = close_removed_cameras(&config, &shared).await?;
         let ledger = Arc::new(StoreLedger::new(store.clone()));
         let media = Media::start(MediaOptions::default(), Arc::clone(&clock), ledger)?;
-        let facts = loaded.facts;
+        let (facts, runtime_version) = (loaded.facts, loaded.runtime_version);
         let (inference, inferrer) =
             InferenceThread::start(loaded.detectors, config.cameras.len(), shared.progress.clone())?;
         let mut starting = Starting {
@@ -102,7 +102,15 @@ impl Live {
         }
         let Starting { stop: stop_cameras, tasks: cameras, inputs, .. } = starting;
         let stop_publisher = CancellationToken::new();
-        let context = link::Context { config: &config, shared: &shared, facts: &facts, removed, started_at, epoch: report.epoch };
+        let context = link::Context {
+            config: &config,
+            shared: &shared,
+            facts: &facts,
+            runtime_version: &runtime_version,
+            removed,
+            started_at,
+            epoch: report.epoch,
+        };
         let publisher = start_publisher(&context, inputs, stop_publisher.clone())?;
         let housekeeper = tokio::spawn(keep_house(shared.clone(), stop_publisher.clone()));
         Ok(Self { store, media, cameras, inference, publisher, housekeeper, stop_cameras, stop_publisher, shared })
@@ -118,7 +126,8 @@ impl Live {
     pub async fn status_line(&self) -> String {
         let cameras = self.shared.board.read();
         let well = cameras.values().filter(|facts| facts.stream == crate::domain::camera::StreamState::Ok).count();
-        let waiting = self.store.pending().await.map_or_else(|error| error.to_string(), |pending| pending.ready.to_string());
+        let waiting =
+            self.store.pending().await.map_or_else(|error| error.to_string(), |pending| pending.ready.to_string());
         let lost = self.store.accounting().await.map_or_else(|error| error.to_string(), |all| all.lost.to_string());
         format!("{well}/{} cameras, backlog {waiting}, lost {lost}", cameras.len())
     }
@@ -199,7 +208,14 @@ async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::Resu
     for id in &removed {
         // Nothing of its configuration is left, so the first camera lends its form.
         let Some(form) = config.cameras.first() else { break };
-        let gone = Camera { id: id.clone(), name: None, gb_device_id: None, zones: Vec::new(), rules: Vec::new(), ..form.clone() };
+        let gone = Camera {
+            id: id.clone(),
+            name: None,
+            gb_device_id: None,
+            zones: Vec::new(),
+            rules: Vec::new(),
+            ..form.clone()
+        };
         let mut analyzer = restore(shared, &gone).await?;
         let model = ModelInfo {
             name: "none".to_owned(),
@@ -214,7 +230,6 @@ async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::Resu
             crate::pipeline::analyze::IncidentSink::transition(&mut sink, step, state).await;
         }
         sink.finish(analyzer.save()).await;
-        shared.store.forget_analyzer(id.clone()).await?;
         tracing::info!(camera = %id, "the camera is not configured any more");
     }
     Ok(removed)
@@ -285,7 +300,12 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
 
 fn report_models(loaded: &Models) {
     for facts in loaded.facts.values() {
-        tracing::info!(model = facts.info.name, version = facts.info.version, provider = facts.provider, "model loaded");
+        tracing::info!(
+            model = facts.info.name,
+            version = facts.info.version,
+            provider = facts.provider,
+            "model loaded"
+        );
         if let Some(reason) = &facts.fallback {
             tracing::warn!(model = facts.info.name, reason, "the configured provider is not used");
         }

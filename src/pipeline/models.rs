@@ -13,6 +13,8 @@ pub struct Models {
     pub detectors: Detectors,
     /// By manifest path.
     pub facts: BTreeMap<PathBuf, ModelFacts>,
+    /// Of the runtime, as the library tells it.
+    pub runtime_version: String,
 }
 
 impl std::fmt::Debug for Models {
@@ -53,7 +55,8 @@ pub fn load(config: &Config) -> anyhow::Result<Models> {
         provider: config.inference.provider,
         allow_cpu_fallback: config.inference.allow_cpu_fallback,
     };
-    let mut models = Models { detectors: BTreeMap::new(), facts: BTreeMap::new() };
+    let mut models =
+        Models { detectors: BTreeMap::new(), facts: BTreeMap::new(), runtime_version: runtime.build_info().to_owned() };
     for path in config.cameras.iter().map(|camera| manifest_of(config, camera)) {
         if models.facts.contains_key(path) {
             continue;

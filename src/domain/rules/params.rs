@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::detection::RoleSet;
 use crate::domain::geometry::Point;
+use crate::domain::incident::Kind;
 use crate::domain::schedule::Schedule;
 
 /// Whether a standing thing needs somebody beside it to count.
@@ -106,6 +107,16 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Which of the three it looks for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Encroachment(_) => Kind::Encroachment,
+            Self::Dumping(_) => Kind::Dumping,
+            Self::Crowding(_) => Kind::Crowding,
+        }
+    }
+
     /// What every rule has.
     #[must_use]
     pub fn common(&self) -> &Common {
