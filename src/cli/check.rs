@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use super::{Exit, Global, output};
+use super::{Exit, Global, block_on, output};
 use crate::config::{self, Config, SecretRef};
+use crate::pipeline::try_out::{self, Tried};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -25,15 +26,6 @@ pub struct CheckArgs {
     /// All of these
     #[arg(long)]
     pub all: bool,
-}
-
-/// What became of one thing that was tried.
-#[derive(Debug)]
-pub struct Tried {
-    /// In words: `password of camera gate-1`.
-    pub what: String,
-    /// In words; the error says what to do.
-    pub result: Result<String, String>,
 }
 
 /// Runs the command.
@@ -70,8 +62,14 @@ fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec<Tried>> {
     if args.secrets || args.all {
         tried.extend(config.secrets().into_iter().map(|(what, secret)| try_secret(what, secret)));
     }
-    if args.models || args.broker || args.cameras || args.all {
-        anyhow::bail!("checking models, broker and cameras is not part of this build");
+    if args.models || args.all {
+        tried.extend(try_out::models(config));
+    }
+    if args.broker || args.all {
+        tried.extend(block_on(async { Ok(try_out::broker(config).await) })?);
+    }
+    if args.cameras || args.all {
+        tried.extend(block_on(async { Ok(try_out::cameras(config).await) })?);
     }
     Ok(tried)
 }

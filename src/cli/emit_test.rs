@@ -2,8 +2,10 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, Global, load};
+use super::{Exit, Global, UsageError, block_on, load, output};
+use crate::clock::SystemClock;
 use crate::domain::incident::Kind;
+use crate::pipeline::test_event::emit;
 
 /// Arguments of `emit-test`.
 #[derive(Debug, Args)]
@@ -39,7 +41,15 @@ impl From<KindArg> for Kind {
 }
 
 /// Runs the command.
-pub fn execute(_args: &EmitTestArgs, global: &Global) -> anyhow::Result<Exit> {
-    let _config = load(&global.config)?;
-    anyhow::bail!("`emit-test` is not part of this build")
+pub fn execute(args: &EmitTestArgs, global: &Global) -> anyhow::Result<Exit> {
+    let config = load(&global.config)?;
+    let wanted = args.camera.as_deref();
+    let camera = config.cameras.iter().find(|camera| wanted.is_none_or(|id| camera.id.as_str() == id));
+    let Some(camera) = camera else {
+        return Err(UsageError(format!("no camera `{}` in the configuration", wanted.unwrap_or_default())).into());
+    };
+    let clock = SystemClock::new();
+    let sent_to = block_on(emit(&config, camera, args.kind.into(), &clock))?;
+    output::line(&format!("sent: {sent_to}"))?;
+    Ok(Exit::Success)
 }

@@ -158,3 +158,8 @@ pub fn load(file: &Path) -> Result<Config, config::ConfigErrors> {
     }
     Ok(config)
 }
+
+/// Runs a command's asynchronous part.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+}

@@ -1,12 +1,20 @@
 //! `gridwatch probe`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 
-use super::{Exit, UsageError};
-use crate::config::{RtspSource, SecretRef, Transport, address};
+use super::{Exit, UsageError, block_on, output};
+use crate::clock::SystemClock;
+use crate::config::{Evidence, RtspSource, SecretRef, Source, Transport, address};
+use crate::evidence::make_picture;
+use crate::media::auth::MemoryAuthLedger;
+use crate::media::live::MediaOptions;
+use crate::media::probe::{ProbeReport, probe};
+use crate::pipeline::live::resolve;
 
 const EXAMPLE: &str = "\
 Example:
@@ -83,6 +91,38 @@ fn advice(error: address::AddressError) -> &'static str {
 
 /// Runs the command.
 pub fn execute(args: &ProbeArgs) -> anyhow::Result<Exit> {
-    let _source = args.source()?;
-    anyhow::bail!("`probe` is not part of this build")
+    let source = resolve(&Source::Rtsp(args.source()?))?;
+    let clock = Arc::new(SystemClock::new());
+    // Two refusals in a row are not to be had from one look.
+    let auth = Arc::new(MemoryAuthLedger::default());
+    let report = block_on(async { Ok(probe(source, args.duration(), MediaOptions::default(), clock, auth).await?) })?;
+    for line in describe(&report) {
+        output::line(&line)?;
+    }
+    if let Some(path) = &args.snapshot {
+        let options = Evidence { max_bytes: 4 << 20, max_width: report.snapshot.width };
+        let picture = make_picture(&report.snapshot, &[], &[], &options)?;
+        std::fs::write(path, &picture.jpeg).with_context(|| path.display().to_string())?;
+        output::line(&format!("snapshot: {}", path.display()))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn describe(report: &ProbeReport) -> Vec<String> {
+    let info = &report.info;
+    let or_unknown =
+        |value: Option<f32>, unit: &str| value.map_or("unknown".to_owned(), |value| format!("{value:.1} {unit}"));
+    let mut lines = vec![
+        format!("codec: {}", info.codec),
+        format!("size: {}x{}", info.width, info.height),
+        format!("rate: {}", or_unknown(info.frame_rate, "pictures per second")),
+        format!("keyframes: every {}", or_unknown(info.keyframe_s, "s")),
+    ];
+    lines.extend(report.transport.map(|transport| format!("transport: {transport:?}").to_lowercase()));
+    lines.extend(report.authentication.map(|login| format!("login: {login:?}").to_lowercase()));
+    lines.extend(report.remarks.iter().map(|remark| format!("note: {remark}")));
+    lines.push("suggested settings:".to_owned());
+    lines.push(format!("  decode = \"{}\"", format!("{:?}", report.suggested_decode).to_lowercase()));
+    lines.push(format!("  look_interval_s = {:.1}", report.suggested_look_interval.as_secs_f64()));
+    lines
 }

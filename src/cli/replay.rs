@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 
-use super::{Exit, Global, UsageError, load};
+use super::{Exit, Global, UsageError, block_on, load};
 use crate::domain::Timestamp;
+use crate::pipeline::replay::{ReplayOptions, replay};
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
@@ -22,16 +22,26 @@ pub struct ReplayArgs {
     /// When the clip was taken, for schedules and for the times in the events
     #[arg(long, value_name = "RFC3339", default_value = "2026-01-01T00:00:00Z")]
     pub start: Timestamp,
+    /// Write the events' pictures into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub evidence: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn execute(args: &ReplayArgs, global: &Global) -> anyhow::Result<Exit> {
     let config = load(&global.config)?;
-    let Some(_camera) = config.cameras.iter().find(|camera| camera.id.as_str() == args.camera) else {
+    if config.cameras.iter().all(|camera| camera.id.as_str() != args.camera) {
         let known: Vec<_> = config.cameras.iter().map(|camera| camera.id.as_str()).collect();
         let message = format!("no camera `{}` in the configuration; it has: {}", args.camera, known.join(", "));
         return Err(UsageError(message).into());
+    }
+    let options = ReplayOptions {
+        camera: args.camera.clone(),
+        clip: args.clip.clone(),
+        start: args.start,
+        evidence_dir: args.evidence.clone(),
     };
-    std::fs::metadata(&args.clip).with_context(|| args.clip.display().to_string())?;
-    anyhow::bail!("`replay` is not part of this build")
+    let summary = block_on(replay(&config, &options, &mut std::io::stdout()))?;
+    tracing::info!(looks = summary.looks, failed = summary.looks_failed, events = summary.events, "replayed");
+    Ok(Exit::Success)
 }

@@ -11,6 +11,6 @@ pub struct RunArgs {}
 
 /// Runs the command.
 pub fn execute(_args: &RunArgs, global: &Global) -> anyhow::Result<Exit> {
-    let _config = load(&global.config)?;
-    anyhow::bail!("`run` is not part of this build")
+    crate::daemon::run(load(&global.config)?)?;
+    Ok(Exit::Success)
 }

@@ -1,9 +1,11 @@
 //! `gridwatch schema`.
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::{Exit, output};
 use crate::config::reference;
+use crate::contract::schema::document;
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
@@ -28,6 +30,14 @@ pub enum Document {
     Feedback,
     /// JSON Schema of a command
     Command,
+    /// JSON Schema of the gateway's presence
+    State,
+    /// JSON Schema of what runs in the gateway
+    Info,
+    /// JSON Schema of a camera's state
+    CameraState,
+    /// JSON Schema of the counters
+    Metrics,
     /// JSON Schema of the configuration
     Config,
     /// `AsyncAPI` description of every topic
@@ -39,8 +49,10 @@ pub fn execute(args: &SchemaArgs) -> anyhow::Result<Exit> {
     match args.document {
         Document::Config if args.markdown => output::line(reference::markdown().trim_end())?,
         Document::Config => output::line(&serde_json::to_string_pretty(&reference::json_schema())?)?,
-        Document::Event | Document::Envelope | Document::Feedback | Document::Command | Document::Asyncapi => {
-            anyhow::bail!("this document is not part of this build")
+        other => {
+            let value = other.to_possible_value().context("a document without a name")?;
+            let text = document(value.get_name()).with_context(|| format!("no document `{}`", value.get_name()))?;
+            output::line(text.trim_end())?;
         }
     }
     Ok(Exit::Success)

@@ -217,13 +217,7 @@ async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::Resu
             ..form.clone()
         };
         let mut analyzer = restore(shared, &gone).await?;
-        let model = ModelInfo {
-            name: "none".to_owned(),
-            version: "0".to_owned(),
-            sha256: "0".repeat(64),
-            input_width: 0,
-            input_height: 0,
-        };
+        let model = models::no_model();
         let mut sink = StoreSink::new(Arc::new(gone), model, shared.clone());
         while let Some(step) = analyzer.poll_transition() {
             let state = analyzer.save();
@@ -235,7 +229,8 @@ async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::Resu
     Ok(removed)
 }
 
-fn resolve(source: &Source) -> anyhow::Result<ResolvedSource> {
+/// The source with its secret read.
+pub fn resolve(source: &Source) -> anyhow::Result<ResolvedSource> {
     Ok(match source {
         Source::File { path, repeat } => ResolvedSource::File { path: path.clone(), repeat: *repeat },
         Source::Rtsp(rtsp) => ResolvedSource::Rtsp {

@@ -40,6 +40,18 @@ pub fn manifest_of<'a>(config: &'a Config, camera: &'a crate::config::Camera) ->
     camera.model.as_deref().unwrap_or(&config.inference.model)
 }
 
+/// What an event says that no model had a part in.
+#[must_use]
+pub fn no_model() -> ModelInfo {
+    ModelInfo {
+        name: "none".to_owned(),
+        version: "0".to_owned(),
+        sha256: "0".repeat(64),
+        input_width: 0,
+        input_height: 0,
+    }
+}
+
 /// Loads the runtime and every model that a camera uses; `Ok` means that all of them run.
 #[cfg(feature = "onnx")]
 pub fn load(config: &Config) -> anyhow::Result<Models> {

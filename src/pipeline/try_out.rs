@@ -1,0 +1,150 @@
+//! Tries what a configuration names: models, broker, cameras. For `gridwatch check`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Camera, Config, Delivery};
+use crate::contract::topics::Channel;
+use crate::media::auth::MemoryAuthLedger;
+use crate::media::boundary::AuthLedger;
+use crate::media::live::MediaOptions;
+use crate::media::probe::probe;
+use crate::mqtt::{Grant, Publication, check_broker};
+use crate::pipeline::ledger::StoreLedger;
+use crate::pipeline::link;
+use crate::pipeline::live::resolve;
+use crate::pipeline::message::EventWriter;
+use crate::pipeline::models::{self, ModelFacts};
+use crate::store::Store;
+
+/// How long a camera is watched.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A thing of this height in the model's input is about the smallest that a detector of this class finds.
+const MIN_MODEL_PX: f64 = 12.0;
+
+/// What became of one thing that was tried.
+#[derive(Debug)]
+pub struct Tried {
+    /// In words: `camera gate-1`.
+    pub what: String,
+    /// In words; the error says what to do.
+    pub result: Result<String, String>,
+}
+
+impl Tried {
+    fn new(what: impl Into<String>, result: Result<String, String>) -> Self {
+        Self { what: what.into(), result }
+    }
+}
+
+/// Loads every model.
+#[must_use]
+pub fn models(config: &Config) -> Vec<Tried> {
+    match models::load(config) {
+        Err(error) => vec![Tried::new("models", Err(format!("{error:#}")))],
+        Ok(loaded) => {
+            loaded.facts.into_values().map(|facts| Tried::new(model_name(&facts), Ok(in_use(&facts)))).collect()
+        }
+    }
+}
+
+fn model_name(facts: &ModelFacts) -> String {
+    format!("model {} {}", facts.info.name, facts.info.version)
+}
+
+fn in_use(facts: &ModelFacts) -> String {
+    let why = facts.fallback.as_ref().map(|reason| format!(" instead of the configured provider: {reason}"));
+    format!("runs on {}{}", facts.provider, why.unwrap_or_default())
+}
+
+/// Connects to the broker and asks what we may do there.
+pub async fn broker(config: &Config) -> Vec<Tried> {
+    let Delivery::Mqtt(mqtt) = &config.delivery else {
+        return vec![Tried::new("broker", Ok("none is configured, events go into the spool directory".to_owned()))];
+    };
+    let what = format!("broker {}:{}", mqtt.host, mqtt.port);
+    let asked = async {
+        let writer = EventWriter::new(config)?;
+        let gateway = &config.gateway.id;
+        // A client id of its own: with the one in use it would end a running gateway's connection.
+        let options = link::link_options(mqtt, gateway, &format!("{gateway}-check"))?;
+        let topics = writer.topics();
+        let probe = Publication::new(1, topics.of(&Channel::Response("check".to_owned())), "{}");
+        Ok::<_, anyhow::Error>(check_broker(&options, vec![probe], &topics.subscriptions()).await?)
+    };
+    let report = match asked.await {
+        Err(error) => return vec![Tried::new(what, Err(format!("{error:#}")))],
+        Ok(report) => report,
+    };
+    let encrypted = if report.encrypted { "with TLS" } else { "without TLS" };
+    let limit = report.connected.max_packet_size.map_or("none".to_owned(), |bytes| format!("{bytes} bytes"));
+    let grants = report.publish.into_iter().map(|(topic, grant)| granted(format!("publishing to {topic}"), grant));
+    let reads = report.subscribe.into_iter().map(|(filter, grant)| granted(format!("reading {filter}"), grant));
+    let connected = Tried::new(what, Ok(format!("connected {encrypted}, packet limit: {limit}")));
+    std::iter::once(connected).chain(grants).chain(reads).collect()
+}
+
+fn granted(what: String, grant: Grant) -> Tried {
+    let result = match grant {
+        Grant::Granted => Ok("granted".to_owned()),
+        Grant::Refused(text) => Err(format!("{text}; give the gateway's user this right in the broker's ACL")),
+        Grant::Unanswered => Err("the broker did not answer".to_owned()),
+    };
+    Tried::new(what, result)
+}
+
+/// Connects to every camera once. Refused logins count: a running gateway's record is used where it can be.
+pub async fn cameras(config: &Config) -> Vec<Tried> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = Store::open(&config.storage, Arc::clone(&clock)).ok().map(|(store, _)| store);
+    let auth: Arc<dyn AuthLedger> = match &store {
+        Some(store) => Arc::new(StoreLedger::new(store.clone())),
+        None => Arc::new(MemoryAuthLedger::default()),
+    };
+    let inputs = models::load(config).map(|loaded| loaded.facts).unwrap_or_default();
+    let mut tried = Vec::new();
+    for camera in &config.cameras {
+        let model = inputs.get(models::manifest_of(config, camera));
+        let result = camera_answer(camera, model, &clock, &auth).await.map_err(|error| format!("{error:#}"));
+        tried.push(Tried::new(format!("camera {}", camera.id), result));
+    }
+    drop(auth);
+    if let Some(store) = store
+        && let Err(error) = store.close().await
+    {
+        tried.push(Tried::new("state directory", Err(error.to_string())));
+    }
+    tried
+}
+
+async fn camera_answer(
+    camera: &Camera,
+    model: Option<&ModelFacts>,
+    clock: &Arc<dyn Clock>,
+    auth: &Arc<dyn AuthLedger>,
+) -> anyhow::Result<String> {
+    let source = resolve(&camera.source)?;
+    let report = probe(source, PATIENCE, MediaOptions::default(), Arc::clone(clock), Arc::clone(auth)).await?;
+    let info = &report.info;
+    if let Some(model) = model {
+        let height = object_height_in_model(camera, info.width, info.height, model);
+        anyhow::ensure!(
+            height >= MIN_MODEL_PX,
+            "objects of min_object_px = {} are only {height:.0} pixels high in the model's input: \
+             use a model with a larger input, or a camera that looks closer",
+            camera.min_object_px
+        );
+    }
+    let gap = info.keyframe_s.map_or("unknown".to_owned(), |seconds| format!("{seconds:.1} s"));
+    let words = format!("{} {}x{}, keyframes every {gap}", info.codec, info.width, info.height);
+    Ok(report.remarks.iter().fold(words, |words, remark| format!("{words}; {remark}")))
+}
+
+/// Pixels of the model's input that the smallest object of interest covers in height.
+fn object_height_in_model(camera: &Camera, width: u32, height: u32, model: &ModelFacts) -> f64 {
+    let scale = (f64::from(model.info.input_width) / f64::from(width.max(1)))
+        .min(f64::from(model.info.input_height) / f64::from(height.max(1)));
+    f64::from(camera.min_object_px) * scale.min(1.0)
+}
