@@ -1,1 +1,507 @@
 //! What must survive a power cut: outbox, timeline, evidence files, analyzer state, authentication stops.
+//!
+//! # On disk, under `state_dir`
+//! ```text
+//! lock                    held (flock) by the one process that writes here
+//! gridwatch.db, -wal      SQLite, WAL, synchronous=FULL: a commit that returned survives a power cut
+//! evidence/<id>.jpg       pictures; the name is the integer key of a `picture` row
+//! evidence/<id>.tmp       a picture being written
+//! ballast                 space to fall back on when the disk is full
+//! *.bad-<n>               a damaged database and its pictures, set aside; only the latest is kept
+//! ```
+//! A picture is written to `.tmp`, synced, renamed, its folder synced, and only then gets its row. Its
+//! row goes into `garbage` in the transaction that lets go of it, and leaves `garbage` when the file is
+//! gone. At start garbage is collected and files without a row are deleted. So every file is in exactly
+//! one of: has a row, is garbage, is an orphan of a crash.
+//!
+//! `outbox.id` is the local key of a message, never used twice. `outbox.seq` numbers event messages for
+//! the platform; numbers that will never be sent stand in `gone` and are told in the next event. States:
+//! ```text
+//! pending ──BrokerAcked──▶ awaiting receipt ──due again──▶ (sent again) ──receipt──▶ released
+//!    └────────Released────────────────────────────────────────────────────────────▶ released
+//!    └──Quarantined──▶ quarantined         released ──resync──▶ pending
+//! ```
+//! Invariant: produced = acknowledged + pending + superseded + quarantined + lost. A row that was once
+//! acknowledged stays acknowledged when it is sent again; rows and counters change in one transaction.
+//!
+//! Given up for space, first to last: pictures of closed incidents that were delivered; of closed
+//! incidents not yet delivered; of open incidents that were delivered; kept snapshots; pictures of open
+//! incidents. In the database: acknowledged messages, timelines of closed incidents, pending updates,
+//! pending closed, pending opened; the oldest first each time. Every message dropped is counted in the
+//! transaction that drops it.
+//!
+//! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
+
+mod database;
+mod incidents;
+mod outbox;
+mod pictures;
+mod quota;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::model::Storage;
+use crate::contract::command::Since;
+use crate::contract::feedback::Feedback;
+use crate::contract::grid_event::{EvidenceEntry, Redaction, Transport};
+use crate::contract::metrics::Accounting;
+use crate::contract::sequence::{Epoch, Seq, Stamp};
+use crate::domain::Timestamp;
+use crate::domain::camera::CameraId;
+use crate::domain::incident::{EvidenceRole, IncidentTransition, SnapshotId};
+use database::Database;
+
+/// Jobs that may wait for the store's thread.
+pub const QUEUE: usize = 256;
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database says no.
+    #[error("database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// A file or folder says no.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Written by a later version of this program.
+    #[error(
+        "{path}: written by a newer gridwatch (schema {found}, this one knows {known}); install that version again"
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A database of another program.
+    #[error("{0}: not a gridwatch database")]
+    Foreign(PathBuf),
+    /// Another process works here.
+    #[error("{0}: in use by another gridwatch")]
+    Locked(PathBuf),
+    /// Kept JSON cannot be read back.
+    #[error("kept state: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A commit names a picture that is not kept.
+    #[error("camera {camera}: snapshot {snapshot} is not kept")]
+    NoSnapshot {
+        /// Camera.
+        camera: String,
+        /// Snapshot.
+        snapshot: u64,
+    },
+    /// The store's thread has ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// What was found at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenReport {
+    /// Life of the outbox.
+    pub epoch: Epoch,
+    /// The damaged database that was set aside, and with it everything that had not been sent.
+    pub set_aside: Option<PathBuf>,
+    /// Files without a row that were deleted.
+    pub orphans_removed: u64,
+    /// Messages that wait.
+    pub pending: u64,
+}
+
+/// A picture to keep.
+#[derive(Debug, Clone)]
+pub struct NewPicture {
+    /// The file's bytes.
+    pub jpeg: bytes::Bytes,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Of `jpeg`, hexadecimal.
+    pub sha256: String,
+    /// What was blurred.
+    pub redaction: Redaction,
+    /// When it was taken.
+    pub captured_at: Timestamp,
+}
+
+/// A kept picture, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureMeta {
+    /// Size of the file.
+    pub bytes: u64,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Hexadecimal.
+    pub sha256: String,
+    /// What was blurred.
+    pub redaction: Redaction,
+    /// When it was taken.
+    pub captured_at: Timestamp,
+}
+
+/// Lane of a message, most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// First report of an incident.
+    Opened = 0,
+    /// Last report of an incident.
+    Closed = 1,
+    /// Anything between; a newer revision supersedes one that was never sent.
+    Update = 2,
+    /// A picture.
+    Evidence = 3,
+}
+
+/// Writes a message's bytes once its number is known. May be called again if the disk was full.
+pub type Render = Box<dyn Fn(&Stamp) -> Vec<u8> + Send>;
+
+/// A message to be written.
+pub struct Draft {
+    /// Its lane; not [`Class::Evidence`], which [`SnapshotUse`] makes.
+    pub class: Class,
+    /// Where it goes.
+    pub topic: String,
+    /// Media type.
+    pub content_type: String,
+    /// Event and revision.
+    pub event: (Uuid, u32),
+    /// Its bytes.
+    pub render: Render,
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("class", &self.class).field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+/// A kept snapshot that becomes a picture of an event, and a message of its own.
+#[derive(Debug, Clone)]
+pub struct SnapshotUse {
+    /// The event.
+    pub event_id: Uuid,
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// Its name in the event: `e1`, `e2`, …
+    pub id: String,
+    /// What it shows.
+    pub role: EvidenceRole,
+    /// Where it goes.
+    pub topic: String,
+}
+
+/// Everything that one look at a camera changed, written in one transaction.
+#[derive(Debug)]
+pub struct Commit {
+    /// The camera.
+    pub camera: CameraId,
+    /// Steps of its incidents.
+    pub transitions: Vec<IncidentTransition>,
+    /// Pictures of the steps.
+    pub snapshots_used: Vec<SnapshotUse>,
+    /// Messages of the steps.
+    pub drafts: Vec<Draft>,
+    /// The analyzer's state after it.
+    pub analyzer_state: Option<String>,
+}
+
+/// Local key of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub i64);
+
+/// A message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// Local key.
+    pub id: MessageId,
+    /// Number of an event message.
+    pub seq: Option<Seq>,
+    /// Lane.
+    pub class: Class,
+    /// Where it goes.
+    pub topic: String,
+    /// Media type.
+    pub content_type: String,
+    /// The same at every attempt.
+    pub body: bytes::Bytes,
+    /// Event, and its revision unless it is a picture.
+    pub event: (Uuid, Option<u32>),
+    /// Name of a picture in the event.
+    pub evidence: Option<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ack {
+    /// The broker has it; kept until the platform's receipt (a picture, which gets none, is released).
+    BrokerAcked,
+    /// It may go.
+    Released,
+    /// It will not be sent again by itself.
+    Quarantined {
+        /// In words.
+        reason: String,
+    },
+}
+
+/// Messages that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pending {
+    /// To be sent now.
+    pub ready: u64,
+    /// Waiting for the platform's receipt.
+    pub awaiting_receipt: u64,
+    /// When the next of those is to be sent again.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What became of a feedback message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedbackOutcome {
+    /// The case stands as it says.
+    Applied,
+    /// A later one came before it.
+    Stale,
+    /// No such event.
+    UnknownEvent,
+}
+
+/// An incident as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRecord {
+    /// Camera.
+    pub camera: CameraId,
+    /// Latest step.
+    pub latest: IncidentTransition,
+    /// Latest feedback.
+    pub feedback: Option<Feedback>,
+}
+
+/// An account at a camera. The fingerprint changes when the configuration of it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthKey {
+    /// Host and port.
+    pub host: String,
+    /// Login name.
+    pub account: String,
+    /// Of the credentials and their settings; never the credentials.
+    pub fingerprint: String,
+}
+
+/// What housekeeping did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Housekeeping {
+    /// Pictures deleted for age or space.
+    pub pictures_removed: u64,
+    /// Messages given up for space.
+    pub messages_lost: u64,
+    /// Whether the accounting balances.
+    pub balanced: bool,
+}
+
+type Job = Box<dyn FnOnce(&mut Database) + Send>;
+
+/// Handle of the store; clones share the one thread.
+#[derive(Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    changed: watch::Receiver<u64>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens or creates the store, repairs what a crash left, and starts its thread. Blocks for as long
+    /// as the check of the database takes.
+    pub fn open(config: &Storage, clock: Arc<dyn Clock>) -> Result<(Self, OpenReport), StoreError> {
+        let (wake, changed) = watch::channel(0);
+        let (mut database, report) = Database::open(config, clock, wake)?;
+        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        let run = move || {
+            while let Some(job) = queue.blocking_recv() {
+                job(&mut database);
+                if database.closed {
+                    break;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run);
+        let thread = thread.map_err(|source| StoreError::File { path: config.state_dir.clone(), source })?;
+        Ok((Self { jobs, changed, thread: Arc::new(Mutex::new(Some(thread))) }, report))
+    }
+
+    async fn call<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, result) = oneshot::channel();
+        // A caller that went away does not want the answer; the work is done all the same.
+        let job: Job = Box::new(move |database| drop(answer.send(job(database))));
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        result.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Changes whenever there may be something to send.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+
+    /// Keeps a picture of a camera; a picture of the same name is replaced.
+    pub async fn keep_snapshot(
+        &self,
+        camera: CameraId,
+        snapshot: SnapshotId,
+        picture: NewPicture,
+    ) -> Result<(), StoreError> {
+        self.call(move |db| db.keep_snapshot(&camera, snapshot, &picture)).await
+    }
+
+    /// Lets a kept picture go; events that use it keep it.
+    pub async fn discard_snapshot(&self, camera: CameraId, snapshot: SnapshotId) -> Result<(), StoreError> {
+        self.call(move |db| db.discard_snapshot(&camera, snapshot)).await
+    }
+
+    /// What is known of kept pictures; those not kept are missing from the answer.
+    pub async fn snapshot_meta(
+        &self,
+        camera: CameraId,
+        snapshots: Vec<SnapshotId>,
+    ) -> Result<Vec<(SnapshotId, PictureMeta)>, StoreError> {
+        self.call(move |db| db.snapshot_meta(&camera, &snapshots)).await
+    }
+
+    /// Pictures of an event in the order of their names' numbers; those given up say `Pull`.
+    pub async fn evidence_of(&self, event_id: Uuid, transport: Transport) -> Result<Vec<EvidenceEntry>, StoreError> {
+        self.call(move |db| db.evidence_of(event_id, transport)).await
+    }
+
+    /// Writes what one look changed. When this returns, it survives a power cut. The numbers are those
+    /// of the drafts, in order.
+    pub async fn commit(&self, commit: Commit) -> Result<Vec<Seq>, StoreError> {
+        self.call(move |db| db.commit(&commit)).await
+    }
+
+    /// Up to `limit` messages to send now, most urgent first, without those in `in_flight`.
+    pub async fn next_batch(&self, limit: usize, in_flight: Vec<MessageId>) -> Result<Vec<OutboxMessage>, StoreError> {
+        self.call(move |db| db.next_batch(limit, &in_flight)).await
+    }
+
+    /// Records what became of attempts, in one transaction.
+    pub async fn acknowledge(&self, acks: Vec<(MessageId, Ack)>) -> Result<(), StoreError> {
+        self.call(move |db| db.acknowledge(&acks)).await
+    }
+
+    /// The platform has this revision: lets it and earlier ones that were sent go. Returns how many.
+    pub async fn receipt(&self, event_id: Uuid, revision: u32) -> Result<u64, StoreError> {
+        self.call(move |db| db.receipt(event_id, revision)).await
+    }
+
+    /// Messages that wait.
+    pub async fn pending(&self) -> Result<Pending, StoreError> {
+        self.call(|db| db.pending()).await
+    }
+
+    /// Sends again what was written since. Returns how many messages that is.
+    pub async fn resync(&self, since: Since) -> Result<u64, StoreError> {
+        self.call(move |db| db.resync(since)).await
+    }
+
+    /// Sends a picture again; false if it is not there any more.
+    pub async fn requeue_evidence(&self, event_id: Uuid, id: String) -> Result<bool, StoreError> {
+        self.call(move |db| db.requeue_evidence(event_id, &id)).await
+    }
+
+    /// What became of every message.
+    pub async fn accounting(&self) -> Result<Accounting, StoreError> {
+        self.call(|db| db.accounting()).await
+    }
+
+    /// Lost messages by reason.
+    pub async fn losses(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.call(|db| db.losses()).await
+    }
+
+    /// Highest number given to an event.
+    pub async fn last_seq(&self) -> Result<Seq, StoreError> {
+        self.call(|db| db.last_seq()).await
+    }
+
+    /// The analyzer's state as it was committed last.
+    pub async fn load_analyzer(&self, camera: CameraId) -> Result<Option<String>, StoreError> {
+        self.call(move |db| db.load_analyzer(&camera)).await
+    }
+
+    /// Every step of an incident, the first one first.
+    pub async fn timeline(&self, event_id: Uuid) -> Result<Vec<IncidentTransition>, StoreError> {
+        self.call(move |db| db.timeline(event_id)).await
+    }
+
+    /// An incident as it stands.
+    pub async fn latest_event(&self, event_id: Uuid) -> Result<Option<EventRecord>, StoreError> {
+        self.call(move |db| db.latest_event(event_id)).await
+    }
+
+    /// Records the platform's word; the highest `seq` of an event wins.
+    pub async fn record_feedback(&self, feedback: Feedback) -> Result<FeedbackOutcome, StoreError> {
+        self.call(move |db| db.record_feedback(&feedback)).await
+    }
+
+    /// How often this account was refused since its configuration changed.
+    pub async fn auth_failures(&self, key: AuthKey) -> Result<u32, StoreError> {
+        self.call(move |db| db.auth_failures(&key)).await
+    }
+
+    /// Counts one more refusal, and returns how many that makes.
+    pub async fn record_auth_failure(&self, key: AuthKey) -> Result<u32, StoreError> {
+        self.call(move |db| db.record_auth_failure(&key)).await
+    }
+
+    /// The account works: forgets its refusals.
+    pub async fn clear_auth(&self, host: String, account: String) -> Result<(), StoreError> {
+        self.call(move |db| db.clear_auth(&host, &account)).await
+    }
+
+    /// Deletes what is too old, gives up what is too much, checks the accounting. To be called every
+    /// minute.
+    pub async fn housekeep(&self) -> Result<Housekeeping, StoreError> {
+        self.call(Database::housekeep).await
+    }
+
+    /// Does what was asked before, folds the log into the database and ends the thread: other clones of
+    /// the handle get [`StoreError::Closed`].
+    pub async fn close(self) -> Result<(), StoreError> {
+        let result = self.call(Database::close).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A thread that panicked has told so on its own; its database is as safe as after a crash.
+            drop(tokio::task::spawn_blocking(move || thread.join()).await);
+        }
+        result
+    }
+}

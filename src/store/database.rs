@@ -1,0 +1,228 @@
+//! Opening, schema, and setting a damaged database aside.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{OpenReport, StoreError, pictures};
+use crate::clock::Clock;
+use crate::config::model::Storage;
+use crate::contract::sequence::Epoch;
+
+const APPLICATION_ID: i64 = 0x4752_4457;
+const SCHEMA_VERSION: i64 = 1;
+const FILE_NAME: &str = "gridwatch.db";
+
+const SCHEMA: &str = "
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE counter(name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE loss(reason TEXT, class INTEGER, n INTEGER NOT NULL, first_ms INTEGER, last_ms INTEGER,
+  PRIMARY KEY(reason, class)) WITHOUT ROWID;
+CREATE TABLE event(event_id BLOB PRIMARY KEY, camera TEXT NOT NULL, revision INTEGER NOT NULL,
+  closed INTEGER NOT NULL, touched_ms INTEGER NOT NULL, feedback_seq INTEGER, feedback TEXT) WITHOUT ROWID;
+CREATE TABLE transition(event_id BLOB REFERENCES event ON DELETE CASCADE, revision INTEGER,
+  body TEXT NOT NULL, PRIMARY KEY(event_id, revision)) WITHOUT ROWID;
+CREATE TABLE picture(id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, width INTEGER NOT NULL,
+  height INTEGER NOT NULL, sha256 TEXT NOT NULL, redaction TEXT NOT NULL, captured_ms INTEGER NOT NULL,
+  present INTEGER NOT NULL DEFAULT 1);
+CREATE TABLE snapshot(camera TEXT, snapshot INTEGER, picture INTEGER NOT NULL REFERENCES picture,
+  PRIMARY KEY(camera, snapshot)) WITHOUT ROWID;
+CREATE TABLE evidence(id INTEGER PRIMARY KEY, event_id BLOB NOT NULL REFERENCES event ON DELETE CASCADE,
+  name TEXT NOT NULL, role TEXT NOT NULL, picture INTEGER NOT NULL REFERENCES picture, UNIQUE(event_id, name));
+CREATE INDEX evidence_picture ON evidence(picture);
+CREATE INDEX snapshot_picture ON snapshot(picture);
+CREATE TABLE garbage(picture INTEGER PRIMARY KEY);
+CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER UNIQUE, event_id BLOB NOT NULL,
+  revision INTEGER, class INTEGER NOT NULL, topic TEXT NOT NULL, content_type TEXT NOT NULL, body BLOB,
+  evidence INTEGER UNIQUE REFERENCES evidence, created_ms INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0,      -- 0 pending, 1 awaiting receipt, 2 released, 3 quarantined
+  acked INTEGER NOT NULL DEFAULT 0,      -- was released once
+  sends INTEGER NOT NULL DEFAULT 0, due_ms INTEGER, reason TEXT);
+CREATE INDEX outbox_lane ON outbox(state, class, id);
+CREATE INDEX outbox_event ON outbox(event_id, revision);
+CREATE TABLE gone(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, told INTEGER);
+CREATE TABLE analyzer(camera TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE auth_stop(host TEXT, account TEXT, fingerprint TEXT NOT NULL, failures INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL, PRIMARY KEY(host, account)) WITHOUT ROWID;
+";
+
+/// The connection and what belongs to it; lives on the store's thread.
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    pub(super) directory: PathBuf,
+    pub(super) epoch: Epoch,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Storage,
+    pub(super) next_picture: i64,
+    pub(super) closed: bool,
+    wake: watch::Sender<u64>,
+    /// Held for as long as the database is open.
+    _lock: File,
+}
+
+impl Database {
+    pub(super) fn open(
+        config: &Storage,
+        clock: Arc<dyn Clock>,
+        wake: watch::Sender<u64>,
+    ) -> Result<(Self, OpenReport), StoreError> {
+        let directory = config.state_dir.clone();
+        make_directory(&directory)?;
+        let lock = lock(&directory)?;
+        let path = directory.join(FILE_NAME);
+        let (connection, set_aside) = match connect(&path) {
+            Ok(connection) => (connection, None),
+            Err(StoreError::Database(error)) if is_damage(&error) => {
+                let aside = set_aside(&directory)?;
+                tracing::error!(file = %aside.display(), %error, "damaged database set aside, starting anew");
+                (connect(&path)?, Some(aside))
+            }
+            Err(error) => return Err(error),
+        };
+        make_directory(&pictures::folder(&directory))?;
+        let epoch: String = connection.query_row("SELECT value FROM meta WHERE key='epoch'", [], |row| row.get(0))?;
+        let epoch = Epoch(epoch.parse().unwrap_or_default());
+        let limits = config.clone();
+        let mut database =
+            Self { connection, directory, epoch, clock, limits, next_picture: 1, closed: false, wake, _lock: lock };
+        database.collect_garbage()?;
+        let orphans_removed = database.sweep_orphans()?;
+        database.ensure_ballast();
+        let pending = database.pending()?;
+        let pending = pending.ready + pending.awaiting_receipt;
+        Ok((database, OpenReport { epoch, set_aside, orphans_removed, pending }))
+    }
+
+    /// Runs `work` in one transaction.
+    pub(super) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now().as_millisecond()
+    }
+
+    pub(super) fn wake(&self) {
+        self.wake.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    pub(super) fn close(&mut self) -> Result<(), StoreError> {
+        self.closed = true;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+pub(super) fn file_error(path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::File { path: path.to_owned(), source }
+}
+
+fn make_directory(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).map_err(|error| file_error(path, error))
+}
+
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| file_error(&path, error))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked(directory.to_owned())),
+        Err(errno) => Err(file_error(&path, errno.into())),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && application != APPLICATION_ID {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
+    }
+    connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
+    connection.execute_batch(
+        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=200;
+         PRAGMA journal_size_limit=4194304; PRAGMA cell_size_check=ON;",
+    )?;
+    if tables == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.execute("INSERT INTO meta VALUES('epoch', ?1)", [Uuid::now_v7().to_string()])?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.commit()?;
+        return Ok(connection);
+    }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        return Err(rusqlite::Error::SqliteFailure(code, Some(verdict)).into());
+    }
+    Ok(connection)
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// Moves database, log and pictures out of the way; what was set aside before is deleted.
+fn set_aside(directory: &Path) -> Result<PathBuf, StoreError> {
+    let mut number = 1;
+    for entry in fs::read_dir(directory).map_err(|error| file_error(directory, error))?.flatten() {
+        let Some((_, n)) = entry.file_name().to_str().and_then(|name| Some((name.to_owned(), bad_number(name)?)))
+        else {
+            continue;
+        };
+        number = number.max(n + 1);
+        let path = entry.path();
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|error| file_error(&path, error))?;
+    }
+    for name in [FILE_NAME, "gridwatch.db-wal", "evidence"] {
+        let (from, to) = (directory.join(name), directory.join(format!("{name}.bad-{number}")));
+        match fs::rename(&from, to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&from, error)),
+            _ => {}
+        }
+    }
+    // An index of the log that was moved; rebuilt by SQLite.
+    if let Err(error) = fs::remove_file(directory.join("gridwatch.db-shm"))
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(file_error(directory, error));
+    }
+    pictures::sync_directory(directory)?;
+    Ok(directory.join(format!("{FILE_NAME}.bad-{number}")))
+}
+
+fn bad_number(name: &str) -> Option<u64> {
+    name.rsplit_once(".bad-")?.1.parse().ok()
+}
+
+/// Adds to a named counter.
+pub(super) fn count(connection: &Connection, name: &str, by: u64) -> Result<(), StoreError> {
+    let sql = "INSERT INTO counter VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET n = n + ?2";
+    connection.prepare_cached(sql)?.execute(params![name, by])?;
+    Ok(())
+}
+
+/// A named counter.
+pub(super) fn counter(connection: &Connection, name: &str) -> Result<u64, StoreError> {
+    let sql = "SELECT n FROM counter WHERE name = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?.unwrap_or(0))
+}
