@@ -163,7 +163,9 @@ fn crowding_tells_bands_and_draws_nobody() {
 
 #[test]
 fn the_examples_are_valid() {
-    check("envelope", &serde_json::from_str(EXAMPLE).unwrap());
+    let example: Value = serde_json::from_str(EXAMPLE).unwrap();
+    check("envelope", &example);
+    assert_eq!(example, built(&step(Kind::Encroachment), Transport::Mqtt));
     check("feedback", &serde_json::from_str(FEEDBACK).unwrap());
     let resync = include_str!("../../contract/examples/command-resync.json");
     check("command", &serde_json::from_str(resync).unwrap());

@@ -37,8 +37,6 @@ mod incidents;
 mod outbox;
 mod pictures;
 mod quota;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
