@@ -130,7 +130,7 @@ fn built(step: &IncidentTransition, transport: Transport) -> Value {
 #[test]
 fn every_event_built_is_valid() {
     for kind in Kind::ALL {
-        for transport in [Transport::Mqtt, Transport::Spool, Transport::Pull] {
+        for transport in [Transport::Mqtt, Transport::Spool, Transport::Pull, Transport::Gone] {
             let mut step = step(kind);
             check("envelope", &built(&step, transport));
             (step.revision, step.phase, step.related) = (2, Phase::Updated, Some(Uuid::from_u128(EVENT.as_u128() + 1)));

@@ -102,7 +102,7 @@ impl Database {
                 sha256: meta.sha256,
                 captured_at: meta.captured_at,
                 redaction: meta.redaction,
-                transport: if present { transport } else { Transport::Pull },
+                transport: if present { transport } else { Transport::Gone },
             })
         })
         .collect()

@@ -1,6 +1,8 @@
 //! Integration tests: store.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod outbox_model;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -18,7 +20,6 @@ use gridwatch::domain::Timestamp;
 use gridwatch::domain::camera::CameraId;
 use gridwatch::domain::incident::*;
 use gridwatch::store::*;
-use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -34,15 +35,15 @@ fn storage(directory: &Path) -> Storage {
 }
 
 fn clock() -> ManualClock {
-    ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())
+    ManualClock::new(Timestamp::from_second(1_800_000_000).expect("in range"))
 }
 
 fn open(directory: &Path) -> (Store, OpenReport) {
-    Store::open(&storage(directory), Arc::new(clock())).unwrap()
+    Store::open(&storage(directory), Arc::new(clock())).expect("opens")
 }
 
 fn camera() -> CameraId {
-    CameraId::new("cam-1").unwrap()
+    CameraId::new("cam-1").expect("legal")
 }
 
 fn event(n: u64) -> Uuid {
@@ -51,7 +52,7 @@ fn event(n: u64) -> Uuid {
 
 fn picture(size: usize) -> NewPicture {
     let jpeg = vec![0x5a; size];
-    let sha256 = Sha256::digest(&jpeg).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = Sha256::digest(&jpeg).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let redaction = Redaction { state: RedactionState::NoneNeeded, persons: 0, plates: 0 };
     let captured_at = clock().now();
     NewPicture { jpeg: Bytes::from(jpeg), width: 640, height: 360, sha256, redaction, captured_at }
@@ -90,7 +91,7 @@ fn commit_of(event_id: Uuid, revision: u32, phase: Phase) -> Commit {
         Phase::Updated => Class::Update,
         Phase::Closed(_) => Class::Closed,
     };
-    let render: Render = Box::new(|stamp| serde_json::to_vec(stamp).unwrap());
+    let render: Render = Box::new(|stamp| serde_json::to_vec(stamp).expect("plain data"));
     let (topic, content_type) = ("t/event".to_owned(), "application/json".to_owned());
     Commit {
         camera: camera(),
@@ -109,7 +110,7 @@ fn opened_with_picture(n: u64) -> Commit {
 }
 
 fn pictures_on_disk(directory: &Path) -> usize {
-    fs::read_dir(directory.join("evidence")).unwrap().count()
+    fs::read_dir(directory.join("evidence")).expect("is there").count()
 }
 
 #[tokio::test]
@@ -364,82 +365,5 @@ async fn child_commits_until_killed() {
         store.keep_snapshot(camera(), SnapshotId(n), picture(100)).await.unwrap();
         store.commit(opened_with_picture(n)).await.unwrap();
         println!("committed {n}");
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Write { event: u8, close: bool },
-    Ack(u8),
-    BrokerAck(u8),
-    Quarantine(u8),
-    Reopen,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let one = prop_oneof![
-        4 => (0..4_u8, prop::bool::weighted(0.2)).prop_map(|(event, close)| Step::Write { event, close }),
-        2 => any::<u8>().prop_map(Step::Ack),
-        1 => any::<u8>().prop_map(Step::BrokerAck),
-        1 => any::<u8>().prop_map(Step::Quarantine),
-        1 => Just(Step::Reopen),
-    ];
-    prop::collection::vec(one, 1..40)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// The outbox against a list in memory.
-    #[test]
-    fn the_outbox_is_a_list_that_loses_nothing(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let directory = tempfile::tempdir().unwrap();
-            let (mut store, _) = open(directory.path());
-            // Number → event, revision, is an update; only what is to be sent now.
-            let mut model: BTreeMap<u64, (Uuid, u32, bool)> = BTreeMap::new();
-            let mut revisions = [0_u32; 4];
-            let mut produced = 0;
-            for step in steps {
-                let batch = store.next_batch(100, Vec::new()).await.unwrap();
-                let pick = |n: u8| batch.get(usize::from(n) % batch.len().max(1));
-                let ack = match step {
-                    Step::Write { event: n, close } => {
-                        let (slot, id) = (&mut revisions[usize::from(n)], event(n.into()));
-                        *slot += 1;
-                        let phase = match *slot {
-                            1 => Phase::Opened,
-                            _ if close => Phase::Closed(CloseReason::Cleared),
-                            _ => Phase::Updated,
-                        };
-                        let seq = store.commit(commit_of(id, *slot, phase)).await.unwrap()[0].0;
-                        produced += 1;
-                        assert_eq!(seq, produced);
-                        model.retain(|_, (other, _, update)| *other != id || !*update);
-                        model.insert(seq, (id, *slot, phase == Phase::Updated));
-                        None
-                    }
-                    Step::Ack(n) => pick(n).map(|m| (m, Ack::Released)),
-                    Step::BrokerAck(n) => pick(n).map(|m| (m, Ack::BrokerAcked)),
-                    Step::Quarantine(n) => pick(n).map(|m| (m, Ack::Quarantined { reason: "no".to_owned() })),
-                    Step::Reopen => {
-                        store.close().await.unwrap();
-                        store = open(directory.path()).0;
-                        None
-                    }
-                };
-                if let Some((message, ack)) = ack {
-                    model.remove(&message.seq.unwrap().0);
-                    store.acknowledge(vec![(message.id, ack)]).await.unwrap();
-                }
-                let now: BTreeMap<_, _> = store.next_batch(100, Vec::new()).await.unwrap().into_iter()
-                    .map(|m| (m.seq.unwrap().0, (m.event.0, m.event.1.unwrap(), m.class == Class::Update)))
-                    .collect();
-                assert_eq!(now, model);
-                let accounting = store.accounting().await.unwrap();
-                assert!(accounting.balances() && accounting.produced == produced, "{accounting:?}");
-            }
-        });
     }
 }
