@@ -84,8 +84,7 @@ impl Database {
             Err(error) => return Err(error),
         };
         make_directory(&pictures::folder(&directory))?;
-        let epoch: String = connection.query_row("SELECT value FROM meta WHERE key='epoch'", [], |row| row.get(0))?;
-        let epoch = Epoch(epoch.parse().unwrap_or_default());
+        let epoch = read_epoch(&connection)?.ok_or_else(|| damaged("no epoch"))?;
         let limits = config.clone();
         let mut database =
             Self { connection, directory, epoch, clock, limits, next_picture: 1, closed: false, wake, _lock: lock };
@@ -147,8 +146,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 && application != APPLICATION_ID {
-        return Err(StoreError::Foreign(path.to_owned()));
+    // A name nobody else uses in a folder of our own: whatever does not look like ours was damaged.
+    if (application == APPLICATION_ID) != (tables > 0) {
+        return Err(damaged("the header does not match the content"));
     }
     if version > SCHEMA_VERSION {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
@@ -169,10 +169,23 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        return Err(rusqlite::Error::SqliteFailure(code, Some(verdict)).into());
+        return Err(damaged(&verdict));
+    }
+    if read_epoch(&connection)?.is_none() {
+        return Err(damaged("no epoch"));
     }
     Ok(connection)
+}
+
+fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {
+    let sql = "SELECT value FROM meta WHERE key='epoch'";
+    let text: Option<String> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(text.and_then(|text| text.parse().ok()).map(Epoch))
+}
+
+fn damaged(what: &str) -> StoreError {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(what.to_owned())).into()
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

@@ -91,9 +91,6 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
-    /// A database of another program.
-    #[error("{0}: not a gridwatch database")]
-    Foreign(PathBuf),
     /// Another process works here.
     #[error("{0}: in use by another gridwatch")]
     Locked(PathBuf),

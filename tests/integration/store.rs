@@ -221,6 +221,28 @@ async fn damage_is_set_aside_and_reported() {
 }
 
 #[tokio::test]
+async fn starts_from_any_torn_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path());
+    for n in 1..4 {
+        store.commit(commit_of(event(n), 1, Phase::Opened)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let file = directory.path().join("gridwatch.db");
+    let whole = fs::read(&file).unwrap();
+    for cut in (512..whole.len()).step_by(whole.len() / 24) {
+        let mut torn = whole.clone();
+        torn[cut..cut + 256].fill(0);
+        for bytes in [torn, whole[..cut].to_vec()] {
+            fs::write(&file, bytes).unwrap();
+            let (store, _) = open(directory.path());
+            store.commit(commit_of(event(1000), u32::try_from(cut).unwrap(), Phase::Opened)).await.unwrap();
+            store.close().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused_in_plain_words() {
     let directory = tempfile::tempdir().unwrap();
     open(directory.path()).0.close().await.unwrap();
