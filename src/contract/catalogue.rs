@@ -112,13 +112,11 @@ impl Catalogue {
     /// an incomplete catalogue never holds an event back.
     #[must_use]
     pub fn classify(&self, kind: Kind, subkind: &str) -> (Vec<Code>, Severity) {
-        match self.entry(kind, subkind) {
-            Some(entry) => (entry.codes.clone(), entry.severity),
-            None => {
-                let (scheme, code) = ("gridwatch-local".to_owned(), kind.name().to_owned());
-                (vec![Code { scheme, name: code.clone(), code }], Severity::General)
-            }
+        if let Some(entry) = self.entry(kind, subkind) {
+            return (entry.codes.clone(), entry.severity);
         }
+        let (scheme, code) = ("gridwatch-local".to_owned(), kind.name().to_owned());
+        (vec![Code { scheme, name: code.clone(), code }], Severity::General)
     }
 }
 

@@ -86,6 +86,8 @@ pub enum Transport {
     Spool,
     /// On demand, by `get-evidence`.
     Pull,
+    /// Not any more: deleted for age or space.
+    Gone,
 }
 
 /// One picture of an event.
@@ -266,6 +268,7 @@ fn evidence(entry: &EvidenceEntry, event_id: Uuid, crowding: bool, context: &Eve
         }
         Transport::Spool => json!({ "mode": "spool", "file": format!("{}.jpg", entry.id) }),
         Transport::Pull => json!({ "mode": "pull" }),
+        Transport::Gone => json!({ "mode": "gone" }),
     };
     // The number of blurred heads would tell what the band withholds.
     let redaction = if crowding { json!({ "state": entry.redaction.state }) } else { json!(entry.redaction) };

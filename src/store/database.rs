@@ -58,6 +58,7 @@ pub(super) struct Database {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Storage,
     pub(super) next_picture: i64,
+    pub(super) closed: bool,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -83,10 +84,10 @@ impl Database {
             Err(error) => return Err(error),
         };
         make_directory(&pictures::folder(&directory))?;
-        let epoch: String = connection.query_row("SELECT value FROM meta WHERE key='epoch'", [], |row| row.get(0))?;
-        let epoch = Epoch(epoch.parse().unwrap_or_default());
+        let epoch = read_epoch(&connection)?.ok_or_else(|| damaged("no epoch"))?;
         let limits = config.clone();
-        let mut database = Self { connection, directory, epoch, clock, limits, next_picture: 1, wake, _lock: lock };
+        let mut database =
+            Self { connection, directory, epoch, clock, limits, next_picture: 1, closed: false, wake, _lock: lock };
         database.collect_garbage()?;
         let orphans_removed = database.sweep_orphans()?;
         database.ensure_ballast();
@@ -114,7 +115,8 @@ impl Database {
         self.wake.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    pub(super) fn checkpoint(&mut self) -> Result<(), StoreError> {
+    pub(super) fn close(&mut self) -> Result<(), StoreError> {
+        self.closed = true;
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
@@ -144,8 +146,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 && application != APPLICATION_ID {
-        return Err(StoreError::Foreign(path.to_owned()));
+    // A name nobody else uses in a folder of our own: whatever does not look like ours was damaged.
+    if (application == APPLICATION_ID) != (tables > 0) {
+        return Err(damaged("the header does not match the content"));
     }
     if version > SCHEMA_VERSION {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
@@ -166,10 +169,23 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        return Err(rusqlite::Error::SqliteFailure(code, Some(verdict)).into());
+        return Err(damaged(&verdict));
+    }
+    if read_epoch(&connection)?.is_none() {
+        return Err(damaged("no epoch"));
     }
     Ok(connection)
+}
+
+fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {
+    let sql = "SELECT value FROM meta WHERE key='epoch'";
+    let text: Option<String> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(text.and_then(|text| text.parse().ok()).map(Epoch))
+}
+
+fn damaged(what: &str) -> StoreError {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(what.to_owned())).into()
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

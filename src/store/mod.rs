@@ -32,14 +32,12 @@
 //!
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
 
-mod cameras;
 mod database;
 mod incidents;
 mod outbox;
 mod pictures;
 mod quota;
-#[cfg(test)]
-mod tests;
+mod records;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -53,13 +51,16 @@ use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::command::Since;
 use crate::contract::feedback::Feedback;
-use crate::contract::grid_event::{EvidenceEntry, Redaction, Transport};
+use crate::contract::grid_event::{EvidenceEntry, Transport};
 use crate::contract::metrics::Accounting;
-use crate::contract::sequence::{Epoch, Seq, Stamp};
-use crate::domain::Timestamp;
+use crate::contract::sequence::Seq;
 use crate::domain::camera::CameraId;
-use crate::domain::incident::{EvidenceRole, IncidentTransition, SnapshotId};
+use crate::domain::incident::{IncidentTransition, SnapshotId};
 use database::Database;
+pub use records::{
+    Ack, AuthKey, Class, Commit, Draft, EventRecord, FeedbackOutcome, Housekeeping, MessageId, NewPicture, OpenReport,
+    OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
+};
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;
@@ -90,9 +91,6 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
-    /// A database of another program.
-    #[error("{0}: not a gridwatch database")]
-    Foreign(PathBuf),
     /// Another process works here.
     #[error("{0}: in use by another gridwatch")]
     Locked(PathBuf),
@@ -110,213 +108,6 @@ pub enum StoreError {
     /// The store's thread has ended.
     #[error("the store is closed")]
     Closed,
-}
-
-/// What was found at start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenReport {
-    /// Life of the outbox.
-    pub epoch: Epoch,
-    /// The damaged database that was set aside, and with it everything that had not been sent.
-    pub set_aside: Option<PathBuf>,
-    /// Files without a row that were deleted.
-    pub orphans_removed: u64,
-    /// Messages that wait.
-    pub pending: u64,
-}
-
-/// A picture to keep.
-#[derive(Debug, Clone)]
-pub struct NewPicture {
-    /// The file's bytes.
-    pub jpeg: bytes::Bytes,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Of `jpeg`, hexadecimal.
-    pub sha256: String,
-    /// What was blurred.
-    pub redaction: Redaction,
-    /// When it was taken.
-    pub captured_at: Timestamp,
-}
-
-/// A kept picture, without its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PictureMeta {
-    /// Size of the file.
-    pub bytes: u64,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Hexadecimal.
-    pub sha256: String,
-    /// What was blurred.
-    pub redaction: Redaction,
-    /// When it was taken.
-    pub captured_at: Timestamp,
-}
-
-/// Lane of a message, most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// First report of an incident.
-    Opened = 0,
-    /// Last report of an incident.
-    Closed = 1,
-    /// Anything between; a newer revision supersedes one that was never sent.
-    Update = 2,
-    /// A picture.
-    Evidence = 3,
-}
-
-/// Writes a message's bytes once its number is known. May be called again if the disk was full.
-pub type Render = Box<dyn Fn(&Stamp) -> Vec<u8> + Send>;
-
-/// A message to be written.
-pub struct Draft {
-    /// Its lane; not [`Class::Evidence`], which [`SnapshotUse`] makes.
-    pub class: Class,
-    /// Where it goes.
-    pub topic: String,
-    /// Media type.
-    pub content_type: String,
-    /// Event and revision.
-    pub event: (Uuid, u32),
-    /// Its bytes.
-    pub render: Render,
-}
-
-impl fmt::Debug for Draft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draft").field("class", &self.class).field("topic", &self.topic).finish_non_exhaustive()
-    }
-}
-
-/// A kept snapshot that becomes a picture of an event, and a message of its own.
-#[derive(Debug, Clone)]
-pub struct SnapshotUse {
-    /// The event.
-    pub event_id: Uuid,
-    /// The snapshot.
-    pub snapshot: SnapshotId,
-    /// Its name in the event: `e1`, `e2`, …
-    pub id: String,
-    /// What it shows.
-    pub role: EvidenceRole,
-    /// Where it goes.
-    pub topic: String,
-}
-
-/// Everything that one look at a camera changed, written in one transaction.
-#[derive(Debug)]
-pub struct Commit {
-    /// The camera.
-    pub camera: CameraId,
-    /// Steps of its incidents.
-    pub transitions: Vec<IncidentTransition>,
-    /// Pictures of the steps.
-    pub snapshots_used: Vec<SnapshotUse>,
-    /// Messages of the steps.
-    pub drafts: Vec<Draft>,
-    /// The analyzer's state after it.
-    pub analyzer_state: Option<String>,
-}
-
-/// Local key of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId(pub i64);
-
-/// A message to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboxMessage {
-    /// Local key.
-    pub id: MessageId,
-    /// Number of an event message.
-    pub seq: Option<Seq>,
-    /// Lane.
-    pub class: Class,
-    /// Where it goes.
-    pub topic: String,
-    /// Media type.
-    pub content_type: String,
-    /// The same at every attempt.
-    pub body: bytes::Bytes,
-    /// Event, and its revision unless it is a picture.
-    pub event: (Uuid, Option<u32>),
-    /// Name of a picture in the event.
-    pub evidence: Option<String>,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ack {
-    /// The broker has it; kept until the platform's receipt (a picture, which gets none, is released).
-    BrokerAcked,
-    /// It may go.
-    Released,
-    /// It will not be sent again by itself.
-    Quarantined {
-        /// In words.
-        reason: String,
-    },
-}
-
-/// Messages that wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pending {
-    /// To be sent now.
-    pub ready: u64,
-    /// Waiting for the platform's receipt.
-    pub awaiting_receipt: u64,
-    /// When the next of those is to be sent again.
-    pub next_due: Option<Timestamp>,
-}
-
-/// What became of a feedback message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FeedbackOutcome {
-    /// The case stands as it says.
-    Applied,
-    /// A later one came before it.
-    Stale,
-    /// No such event.
-    UnknownEvent,
-}
-
-/// An incident as it stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EventRecord {
-    /// Camera.
-    pub camera: CameraId,
-    /// Latest step.
-    pub latest: IncidentTransition,
-    /// Latest feedback.
-    pub feedback: Option<Feedback>,
-}
-
-/// An account at a camera. The fingerprint changes when the configuration of it does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthKey {
-    /// Host and port.
-    pub host: String,
-    /// Login name.
-    pub account: String,
-    /// Of the credentials and their settings; never the credentials.
-    pub fingerprint: String,
-}
-
-/// What housekeeping did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Housekeeping {
-    /// Pictures deleted for age or space.
-    pub pictures_removed: u64,
-    /// Messages given up for space.
-    pub messages_lost: u64,
-    /// Whether the accounting balances.
-    pub balanced: bool,
 }
 
 type Job = Box<dyn FnOnce(&mut Database) + Send>;
@@ -345,6 +136,9 @@ impl Store {
         let run = move || {
             while let Some(job) = queue.blocking_recv() {
                 job(&mut database);
+                if database.closed {
+                    break;
+                }
             }
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run);
@@ -394,7 +188,7 @@ impl Store {
         self.call(move |db| db.snapshot_meta(&camera, &snapshots)).await
     }
 
-    /// Pictures of an event in the order of their names' numbers; those given up say `Pull`.
+    /// Pictures of an event in the order of their names' numbers; those given up say `Gone`.
     pub async fn evidence_of(&self, event_id: Uuid, transport: Transport) -> Result<Vec<EvidenceEntry>, StoreError> {
         self.call(move |db| db.evidence_of(event_id, transport)).await
     }
@@ -422,7 +216,7 @@ impl Store {
 
     /// Messages that wait.
     pub async fn pending(&self) -> Result<Pending, StoreError> {
-        self.call(|db| db.pending()).await
+        self.call(Database::pending).await
     }
 
     /// Sends again what was written since. Returns how many messages that is.
@@ -437,17 +231,17 @@ impl Store {
 
     /// What became of every message.
     pub async fn accounting(&self) -> Result<Accounting, StoreError> {
-        self.call(|db| db.accounting()).await
+        self.call(Database::accounting).await
     }
 
     /// Lost messages by reason.
     pub async fn losses(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.call(|db| db.losses()).await
+        self.call(Database::losses).await
     }
 
     /// Highest number given to an event.
     pub async fn last_seq(&self) -> Result<Seq, StoreError> {
-        self.call(|db| db.last_seq()).await
+        self.call(Database::last_seq).await
     }
 
     /// The analyzer's state as it was committed last.
@@ -491,15 +285,15 @@ impl Store {
         self.call(Database::housekeep).await
     }
 
-    /// Finishes what waits, folds the log into the database and ends the thread.
+    /// Does what was asked before, folds the log into the database and ends the thread: other clones of
+    /// the handle get [`StoreError::Closed`].
     pub async fn close(self) -> Result<(), StoreError> {
-        self.call(|db| db.checkpoint()).await?;
+        let result = self.call(Database::close).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(self.jobs);
-        // Ends when the last clone of the handle is gone; joined here so that nothing outlives a stop.
-        if let Some(thread) = thread.filter(JoinHandle::is_finished) {
-            drop(thread.join());
+        if let Some(thread) = thread {
+            // A thread that panicked has told so on its own; its database is as safe as after a crash.
+            drop(tokio::task::spawn_blocking(move || thread.join()).await);
         }
-        Ok(())
+        result
     }
 }

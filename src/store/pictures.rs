@@ -34,7 +34,14 @@ impl Database {
         snapshot: SnapshotId,
         picture: &NewPicture,
     ) -> Result<(), StoreError> {
-        let id = self.write_file(&picture.jpeg)?;
+        let id = match self.write_file(&picture.jpeg) {
+            Err(StoreError::File { source, path }) if source.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::error!(%camera, file = %path.display(), "disk full: letting the ballast go and trying again");
+                self.release_ballast()?;
+                self.write_file(&picture.jpeg)?
+            }
+            result => result?,
+        };
         let redaction = serde_json::to_string(&picture.redaction)?;
         let number = i64::try_from(snapshot.0).unwrap_or(i64::MAX);
         self.transact(|tx| {
@@ -102,7 +109,7 @@ impl Database {
                 sha256: meta.sha256,
                 captured_at: meta.captured_at,
                 redaction: meta.redaction,
-                transport: if present { transport } else { Transport::Pull },
+                transport: if present { transport } else { Transport::Gone },
             })
         })
         .collect()
@@ -119,7 +126,11 @@ impl Database {
             file.sync_all()?;
             fs::rename(&temporary, &target)
         };
-        write().map_err(|error| file_error(&temporary, error))?;
+        if let Err(error) = write() {
+            // Half a picture takes space that is scarce; what cannot be removed is swept at the next start.
+            drop(remove(&temporary));
+            return Err(file_error(&temporary, error));
+        }
         sync_directory(&folder)?;
         Ok(id)
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
 use super::database::{Database, file_error};
 use super::{Housekeeping, StoreError, outbox, pictures};
@@ -94,7 +94,8 @@ impl Database {
                 }
                 tx.execute("DELETE FROM snapshot WHERE picture = ?1", [picture])?;
                 tx.execute("UPDATE picture SET present = 0 WHERE id = ?1", [picture])?;
-                tx.execute("INSERT OR IGNORE INTO garbage VALUES(?1)", params![picture])?;
+                tx.execute("INSERT OR IGNORE INTO garbage VALUES(?1)", [picture])?;
+                pictures::let_go_of_unused(tx, picture)?;
                 removed += 1;
             }
         })
