@@ -32,6 +32,7 @@
 //!
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
 
+mod cameras;
 mod database;
 mod incidents;
 mod outbox;
