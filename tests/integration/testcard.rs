@@ -5,13 +5,18 @@ use std::process::Command;
 use std::time::Duration;
 
 use gridwatch::config::{self, DecodeMode, Provider};
-use gridwatch::domain::camera::LookPlan;
+use gridwatch::domain::analyzer::{AnalyzerConfig, CameraAnalyzer};
+use gridwatch::domain::camera::{LookPlan, StreamState};
 use gridwatch::domain::detection::Detection;
+use gridwatch::domain::frame::AnalyzedFrame;
+use gridwatch::domain::ids::DerivedIds;
+use gridwatch::domain::incident::Phase;
 use gridwatch::domain::{SignedDuration, Timestamp};
 use gridwatch::inference::Detector;
 use gridwatch::inference::manifest::Manifest;
 use gridwatch::inference::onnx::{OnnxDetector, OnnxOptions, Runtime};
 use gridwatch::media::clip::ClipSource;
+use gridwatch::scene::SceneMeter;
 use serde_json::Value;
 
 fn root() -> &'static Path {
@@ -33,6 +38,21 @@ fn render(scene: &str, clip: &Path, seconds: u32) -> Value {
         .arg(clip));
     let truth = std::fs::read_to_string(format!("{}.json", clip.display())).expect("truth beside the clip");
     serde_json::from_str(&truth).expect("truth is JSON")
+}
+
+/// Writes the demo's configuration for the clips in `folder`.
+fn configure(folder: &Path) -> PathBuf {
+    let file = folder.join("gridwatch.toml");
+    run(Command::new(root().join("scripts/testcard/configure.py"))
+        .args(["--rtsp-port", "8554", "--mqtt-port", "1883", "--clips"])
+        .arg(folder)
+        .arg("--output")
+        .arg(&file)
+        .arg("--runtime")
+        .arg(runtime_library())
+        .arg("--model")
+        .arg(root().join("models/testcard.toml")));
+    file
 }
 
 fn iou(found: &Detection, truth: [f64; 4]) -> f64 {
@@ -90,17 +110,58 @@ fn the_demo_writes_a_configuration_that_is_understood() {
     for scene in ["encroachment", "dumping", "crowding", "quiet"] {
         render(scene, &folder.path().join(format!("{scene}.h264")), 2);
     }
-    let file = folder.path().join("gridwatch.toml");
-    run(Command::new(root().join("scripts/testcard/configure.py"))
-        .args(["--rtsp-port", "8554", "--mqtt-port", "1883", "--clips"])
-        .arg(folder.path())
-        .arg("--output")
-        .arg(&file)
-        .arg("--runtime")
-        .arg(runtime_library())
-        .arg("--model")
-        .arg(root().join("models/testcard.toml")));
+    let file = configure(folder.path());
     let (config, warnings) = config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.cameras.len(), 4);
     assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+#[test]
+fn every_story_opens_its_own_kind_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = ["encroachment.h264", "dumping.h264", "crowding.h264", "quiet.h264"];
+    for name in names {
+        render(name.trim_end_matches(".h264"), &folder.path().join(name), 90);
+    }
+    let file = configure(folder.path());
+    let (config, _) = config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
+    let manifest = Manifest::load(&config.inference.model, None).expect("the test card's manifest");
+    let runtime = Runtime::load(&runtime_library()).expect("ONNX Runtime, from scripts/setup");
+    let options = OnnxOptions { threads: 1, provider: Provider::Cpu, allow_cpu_fallback: false };
+    let mut detector = OnnxDetector::load(&runtime, &manifest, options).expect("the test card's model");
+
+    for (camera, name) in config.cameras.iter().zip(names) {
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let mut source = ClipSource::open(&folder.path().join(name), start, camera.decode).expect("a clip");
+        let analyzed = AnalyzerConfig {
+            camera: camera.id.clone(),
+            look_interval: camera.look_interval,
+            zones: camera.zones.clone(),
+            rules: camera.rules.clone(),
+        };
+        let mut analyzer = CameraAnalyzer::new(analyzed, Box::new(DerivedIds), None, start);
+        let zones: Vec<_> = analyzer.ground_zones().cloned().collect();
+        let mut meter =
+            SceneMeter::new(&zones.iter().map(|zone| (zone.id.as_str(), &zone.polygon)).collect::<Vec<_>>());
+        analyzer.handle_stream_state(StreamState::Ok, start);
+        let mut steps = Vec::new();
+        while let Some(frame) = source.look(analyzer.poll_look()) {
+            let detections = detector.detect(&frame, &[]).expect("boxes");
+            analyzer.handle_frame(&AnalyzedFrame {
+                captured_at: frame.captured_at,
+                detections,
+                scene: meter.measure(&frame),
+            });
+            while let Some(step) = analyzer.poll_transition() {
+                let second = step.at.duration_since(start).as_secs_f64();
+                steps.push((step.kind.name(), step.phase, second));
+            }
+            while analyzer.poll_snapshot().is_some() {}
+        }
+        eprintln!("{name}: {steps:?}");
+        let opened: Vec<_> =
+            steps.iter().filter(|(_, phase, _)| *phase == Phase::Opened).map(|(kind, ..)| *kind).collect();
+        let wanted: &[&str] = if name.starts_with("quiet") { &[] } else { &[name.trim_end_matches(".h264")] };
+        assert_eq!(opened, wanted, "{name}: {steps:?}");
+    }
 }
