@@ -49,8 +49,16 @@ pub fn execute(args: &SchemaArgs) -> anyhow::Result<Exit> {
     match args.document {
         Document::Config if args.markdown => output::line(reference::markdown().trim_end())?,
         Document::Config => output::line(&serde_json::to_string_pretty(&reference::json_schema())?)?,
-        other => {
-            let value = other.to_possible_value().context("a document without a name")?;
+        Document::Event
+        | Document::Envelope
+        | Document::Feedback
+        | Document::Command
+        | Document::State
+        | Document::Info
+        | Document::CameraState
+        | Document::Metrics
+        | Document::Asyncapi => {
+            let value = args.document.to_possible_value().context("a document without a name")?;
             let text = document(value.get_name()).with_context(|| format!("no document `{}`", value.get_name()))?;
             output::line(text.trim_end())?;
         }

@@ -88,6 +88,7 @@ impl Board {
     }
 
     /// The stream turned out to be this; `true` if codec or size are new.
+    #[must_use]
     pub fn info(&self, camera: &CameraId, info: &StreamInfo) -> bool {
         let mut news = false;
         self.update(camera, |facts| {
@@ -102,6 +103,7 @@ impl Board {
     }
 
     /// A picture was analysed; `true` if the view has changed its state with it.
+    #[must_use]
     pub fn looked(&self, camera: &CameraId, at: Timestamp, view: ViewState) -> bool {
         let mut view_changed = false;
         self.update(camera, |facts| {

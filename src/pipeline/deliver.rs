@@ -290,7 +290,7 @@ fn log_step(step: &IncidentTransition) {
     match step.phase {
         Phase::Opened => tracing::info!(event_id = %step.event_id, kind, zone, "incident opened"),
         Phase::Updated => {
-            tracing::info!(event_id = %step.event_id, kind, zone, revision = step.revision, "incident updated")
+            tracing::info!(event_id = %step.event_id, kind, zone, revision = step.revision, "incident updated");
         }
         Phase::Closed(reason) => tracing::info!(event_id = %step.event_id, kind, zone, ?reason, "incident closed"),
     }

@@ -9,5 +9,6 @@ mod mqtt;
 mod replay;
 mod store;
 mod support;
+mod testcard;
 mod tidy;
 mod unit_file;

@@ -133,13 +133,13 @@ fn every_story_opens_its_own_kind_once() {
     for (camera, name) in config.cameras.iter().zip(names) {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         let mut source = ClipSource::open(&folder.path().join(name), start, camera.decode).expect("a clip");
-        let analyzed = AnalyzerConfig {
+        let watched = AnalyzerConfig {
             camera: camera.id.clone(),
             look_interval: camera.look_interval,
             zones: camera.zones.clone(),
             rules: camera.rules.clone(),
         };
-        let mut analyzer = CameraAnalyzer::new(analyzed, Box::new(DerivedIds), None, start);
+        let mut analyzer = CameraAnalyzer::new(watched, Box::new(DerivedIds), None, start);
         let zones: Vec<_> = analyzer.ground_zones().cloned().collect();
         let mut meter =
             SceneMeter::new(&zones.iter().map(|zone| (zone.id.as_str(), &zone.polygon)).collect::<Vec<_>>());

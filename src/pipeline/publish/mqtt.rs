@@ -91,7 +91,7 @@ impl MqttPublisher {
                 () = stop.cancelled() => break,
                 Some(event) = self.uplink.next_event() => {
                     let connected = matches!(event, UplinkEvent::Connected(_));
-                    self.handle_uplink(event);
+                    self.handle_uplink(&event);
                     if connected {
                         metrics.reset_immediately();
                     }
@@ -154,8 +154,8 @@ impl MqttPublisher {
         publication
     }
 
-    fn handle_uplink(&mut self, event: UplinkEvent) {
-        match &event {
+    fn handle_uplink(&mut self, event: &UplinkEvent) {
+        match event {
             UplinkEvent::Connected(_) => tracing::info!("connected to the broker"),
             UplinkEvent::Disconnected { fault, retry_in } => {
                 tracing::warn!(%fault, retry_s = retry_in.as_secs(), "no connection to the broker");
@@ -165,7 +165,7 @@ impl MqttPublisher {
             }
             UplinkEvent::Acknowledged { .. } | UplinkEvent::Unsent { .. } => {}
         }
-        self.flight.answered(&event, self.release_on, self.desk.clock.now());
+        self.flight.answered(event, self.release_on, self.desk.clock.now());
     }
 
     async fn settle(&mut self) {
