@@ -1,4 +1,5 @@
 //! Integration tests: real models of all families on frames of real clips.
+#![cfg(feature = "onnx")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
