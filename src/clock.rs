@@ -91,8 +91,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// systemd-timesyncd and chrony leave this mark; `adjtimex` would need a system call that the sandbox
-/// denies.
+/// systemd-timesyncd leaves this mark. Other time services do not, and then the clock counts as not
+/// synchronised: `adjtimex` would know better, but the sandbox denies that system call.
 fn kernel_says_synchronised() -> bool {
     std::path::Path::new("/run/systemd/timesync/synchronized").exists()
 }
