@@ -14,7 +14,7 @@ use crate::evidence::make_picture;
 use crate::media::auth::MemoryAuthLedger;
 use crate::media::live::MediaOptions;
 use crate::media::probe::{ProbeReport, probe};
-use crate::pipeline::live::resolve;
+use crate::pipeline::cameras::resolve;
 
 const EXAMPLE: &str = "\
 Example:

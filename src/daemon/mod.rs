@@ -33,7 +33,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    runtime.block_on(serve(config))
+    let served = runtime.block_on(serve(config));
+    // A blocking call that hangs (a disk, a decoder) must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    served
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {

@@ -51,6 +51,9 @@ pub struct DownlinkOptions {
     /// Published at each connection once the subscriptions stand: what takes the will back. Retained state
     /// that a will may have overwritten belongs here.
     pub hello: Births,
+    /// Published before a goodbye, which is said only once the broker has it: if it cannot be delivered, the
+    /// connection is cut and the will speaks.
+    pub farewell: Births,
     /// How long the broker keeps our queue, whole seconds.
     pub session_expiry: Duration,
     /// Messages unacknowledged at a time.
@@ -66,6 +69,7 @@ impl DownlinkOptions {
             subscriptions,
             will: None,
             hello: Arc::new(Vec::new),
+            farewell: Arc::new(Vec::new),
             session_expiry: Duration::from_secs(7 * 24 * 3600),
             receive_max: 32,
         }
@@ -233,10 +237,32 @@ impl Task {
                 }
                 () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
                 patience = &mut self.stop => {
-                    link.close(patience.unwrap_or_default()).await;
+                    self.leave(link, flight, patience.unwrap_or_default()).await;
                     return None;
                 }
             }
+        }
+    }
+
+    async fn leave(&self, mut link: Link, mut flight: Flight, patience: Duration) {
+        let mut farewell: VecDeque<_> = (self.options.farewell)().into();
+        let last_words = async {
+            loop {
+                while flight.has_room() {
+                    let Some(publication) = farewell.pop_front() else { break };
+                    note(flight.hand_over(&link.client, publication));
+                }
+                if flight.is_empty() {
+                    return true;
+                }
+                match link.drive(flight.next_answer()).await {
+                    Ok(Some(answer)) => note(Some(answer)),
+                    Ok(None) | Err(_) => return false,
+                }
+            }
+        };
+        if tokio::time::timeout(patience, last_words).await == Ok(true) {
+            link.close(patience).await;
         }
     }
 

@@ -153,7 +153,8 @@ fn refusal(puback: &PubAck) -> Option<Refusal> {
     use PubAckReason as Reason;
     let (kind, words) = match puback.reason {
         Reason::Success | Reason::NoMatchingSubscribers => return None,
-        Reason::NotAuthorized => (RefusalKind::GiveUpAfter3, "not authorised to publish on this topic"),
+        // A right that is missing now may be granted in a minute.
+        Reason::NotAuthorized => (RefusalKind::HoldOff, "not authorised to publish on this topic"),
         Reason::TopicNameInvalid => (RefusalKind::GiveUpAfter3, "the broker does not accept the topic name"),
         Reason::PayloadFormatInvalid => (RefusalKind::GiveUpAfter3, "the payload is not in the format it claims"),
         Reason::QuotaExceeded => (RefusalKind::HoldOff, "a quota at the broker is exceeded"),

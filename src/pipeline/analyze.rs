@@ -17,15 +17,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::clock::{Clock, until};
 use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
 use crate::domain::camera::StreamInfo;
 use crate::domain::feedback::Feedback;
 use crate::domain::frame::{AnalyzedFrame, Frame};
-use crate::domain::incident::{IncidentTransition, SnapshotRequest};
+use crate::domain::incident::{IncidentTransition, SnapshotId, SnapshotRequest};
 use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
+use crate::pipeline::infer::InferError;
+use crate::pipeline::progress::REPORT_EVERY;
 use crate::pipeline::see::Eyes;
 
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
@@ -39,6 +42,8 @@ pub enum CameraInput {
     Feedback {
         /// What.
         feedback: Feedback,
+        /// The platform's number of it; `None` for a command.
+        seq: Option<u64>,
         /// When it reached us.
         at: Timestamp,
     },
@@ -46,19 +51,20 @@ pub enum CameraInput {
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
-    /// Carries out the wish about `frame`; a kept picture is redacted with `seen`.
-    fn snapshot(
-        &mut self,
-        request: SnapshotRequest,
-        frame: &Arc<Frame>,
-        seen: &AnalyzedFrame,
-    ) -> impl Future<Output = ()> + Send;
-    /// Takes one step of an incident, with the state that follows from it.
-    fn transition(&mut self, transition: IncidentTransition, state: AnalyzerState) -> impl Future<Output = ()> + Send;
-    /// A look was taken and understood.
-    fn looked(&mut self, at: Timestamp, view: ViewState) -> impl Future<Output = ()> + Send;
+    /// Keeps the picture under this name, redacted with what was `seen` in it.
+    fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) -> impl Future<Output = ()> + Send;
+    /// Lets a kept picture go.
+    fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
+    /// Takes all steps that one input caused, with the state that follows from them.
+    fn transitions(&mut self, steps: Vec<IncidentTransition>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
+    /// The analyzer has heard the platform's word; `state` is what follows from it.
+    fn heard(&mut self, event_id: Uuid, seq: Option<u64>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
+    /// A look was taken and understood; the next one is wanted at `next_at`.
+    fn looked(&mut self, at: Timestamp, next_at: Timestamp, view: ViewState) -> impl Future<Output = ()> + Send;
     /// A look was taken and could not be analysed.
     fn look_failed(&mut self, reason: &str) -> impl Future<Output = ()> + Send;
+    /// A look waits for its turn.
+    fn look_waits(&mut self) -> impl Future<Output = ()> + Send;
     /// The stream's state changed.
     fn stream(&mut self, report: &StreamReport) -> impl Future<Output = ()> + Send;
     /// The stream turned out to be this.
@@ -100,16 +106,17 @@ pub struct CameraLoop<S, K> {
 impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
     /// Runs until the source has ended or `stop` is cancelled; gives back the analyzer's last state.
     pub async fn run(&mut self) -> AnalyzerState {
-        self.drain_transitions().await;
         let mut idle = tokio::time::interval(self.idle_every.unwrap_or(Duration::from_secs(3600)));
         idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.drain(None).await;
             let plan = self.analyzer.poll_look();
             let deadline = self.analyzer.poll_timeout();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
-                Some(input) = self.inputs.recv() => self.handle_input(&input),
+                Some(input) = self.inputs.recv() => self.handle_input(input).await,
+                _ = idle.tick(), if self.idle_every.is_some() => self.sink.idle(self.analyzer.save()).await,
                 event = self.source.next(plan) => match event {
                     SourceEvent::Frame(frame) => self.handle_frame(&frame).await,
                     SourceEvent::State(report) => {
@@ -120,10 +127,9 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
                     SourceEvent::Ended => break,
                 },
                 () = wait_for(&self.timers, deadline) => self.fire_timers(deadline),
-                _ = idle.tick(), if self.idle_every.is_some() => self.sink.idle(self.analyzer.save()).await,
             }
-            self.drain_transitions().await;
         }
+        self.drain(None).await;
         self.analyzer.save()
     }
 
@@ -131,22 +137,40 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
         // A timer that fell due before this picture was taken comes first, as it would have live.
         while let Some(deadline) = self.analyzer.poll_timeout().filter(|deadline| *deadline <= frame.captured_at) {
             self.analyzer.handle_timeout(deadline);
-            self.drain_transitions().await;
+            self.drain(None).await;
         }
-        let seen = match self.eyes.see(frame).await {
-            Ok(seen) => seen,
-            Err(error) => return self.sink.look_failed(&error.to_string()).await,
-        };
-        self.analyzer.handle_frame(&seen);
-        while let Some(request) = self.analyzer.poll_snapshot() {
-            self.sink.snapshot(request, frame, &seen).await;
+        match self.look(frame).await {
+            Ok(seen) => {
+                self.analyzer.handle_frame(&seen);
+                self.drain(Some((frame, &seen))).await;
+                self.sink.looked(seen.captured_at, self.analyzer.poll_look().at, self.analyzer.view()).await;
+            }
+            Err(error) => {
+                self.analyzer.handle_look_failed(frame.captured_at);
+                self.sink.look_failed(&error.to_string()).await;
+            }
         }
-        self.sink.looked(seen.captured_at, self.analyzer.view()).await;
     }
 
-    fn handle_input(&mut self, input: &CameraInput) {
+    /// Many cameras share the inference thread: one that queues is not one that hangs.
+    async fn look(&mut self, frame: &Arc<Frame>) -> Result<AnalyzedFrame, InferError> {
+        let look = self.eyes.see(frame);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                seen = &mut look => return seen,
+                () = tokio::time::sleep(REPORT_EVERY) => self.sink.look_waits().await,
+            }
+        }
+    }
+
+    async fn handle_input(&mut self, input: CameraInput) {
         match input {
-            CameraInput::Feedback { feedback, at } => self.analyzer.handle_feedback(feedback, *at),
+            CameraInput::Feedback { feedback, seq, at } => {
+                self.analyzer.handle_feedback(&feedback, at);
+                self.drain(None).await;
+                self.sink.heard(feedback.event_id, seq, self.analyzer.save()).await;
+            }
         }
     }
 
@@ -156,10 +180,18 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
         }
     }
 
-    async fn drain_transitions(&mut self) {
-        while let Some(transition) = self.analyzer.poll_transition() {
-            let state = self.analyzer.save();
-            self.sink.transition(transition, state).await;
+    /// Pictures first: the steps refer to them.
+    async fn drain(&mut self, look: Option<(&Arc<Frame>, &AnalyzedFrame)>) {
+        while let Some(request) = self.analyzer.poll_snapshot() {
+            match (request, look) {
+                (SnapshotRequest::Keep(id), Some((frame, seen))) => self.sink.keep(id, frame, seen).await,
+                (SnapshotRequest::Keep(id), None) => tracing::error!(?id, "a picture is asked for without a look"),
+                (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
+            }
+        }
+        let steps: Vec<_> = std::iter::from_fn(|| self.analyzer.poll_transition()).collect();
+        if !steps.is_empty() {
+            self.sink.transitions(steps, self.analyzer.save()).await;
         }
     }
 }

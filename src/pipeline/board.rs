@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -46,19 +45,19 @@ pub struct Board {
 impl Board {
     /// Every camera offline until it says otherwise.
     #[must_use]
-    pub fn new<'a>(cameras: impl Iterator<Item = (&'a CameraId, Duration)>, now: Timestamp) -> Self {
-        let facts = |look_interval| CameraFacts {
+    pub fn new<'a>(cameras: impl Iterator<Item = &'a CameraId>, now: Timestamp) -> Self {
+        let facts = CameraFacts {
             stream: StreamState::Offline,
             view: ViewState::Clear,
             since: now,
             detail: "not connected yet".to_owned(),
             info: None,
             last_frame_at: None,
-            coverage: Coverage::new(now, look_interval),
+            coverage: Coverage::new(now),
             looks: 0,
             looks_failed: 0,
         };
-        let cameras = cameras.map(|(id, look_interval)| (id.clone(), facts(look_interval))).collect();
+        let cameras = cameras.map(|id| (id.clone(), facts.clone())).collect();
         Self { cameras: Arc::new(Mutex::new(cameras)), changed: watch::Sender::new(0) }
     }
 
@@ -104,12 +103,12 @@ impl Board {
 
     /// A picture was analysed; `true` if the view has changed its state with it.
     #[must_use]
-    pub fn looked(&self, camera: &CameraId, at: Timestamp, view: ViewState) -> bool {
+    pub fn looked(&self, camera: &CameraId, at: Timestamp, next_at: Timestamp, view: ViewState) -> bool {
         let mut view_changed = false;
         self.update(camera, |facts| {
             facts.looks += 1;
             facts.last_frame_at = Some(at);
-            facts.coverage.looked(at);
+            facts.coverage.looked(at, next_at);
             view_changed = facts.view != view;
             if view_changed {
                 facts.view = view;

@@ -1,35 +1,38 @@
 //! How much of the last hour was really looked at: what tells "no event" from "not looking".
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
+/// Looks may be this late before a gap is a gap.
+const GRACE: SignedDuration = SignedDuration::from_secs(5);
+
 /// Watched time of one camera over the last hour.
 #[derive(Debug, Clone)]
 pub struct Coverage {
     since: Timestamp,
-    /// A look stands for the time up to the next one, but for no longer than this.
-    reach: SignedDuration,
-    last: Option<Timestamp>,
+    /// The latest look, and when the one after it would be overdue.
+    last: Option<(Timestamp, Timestamp)>,
     /// Watched spans, oldest first, merged while they touch.
     spans: VecDeque<(Timestamp, Timestamp)>,
 }
 
 impl Coverage {
-    /// Nothing watched yet; a gap of more than twice `look_interval` between two looks is a gap.
+    /// Nothing watched yet.
     #[must_use]
-    pub fn new(since: Timestamp, look_interval: Duration) -> Self {
-        let reach = SignedDuration::try_from(look_interval * 2).unwrap_or(SignedDuration::MAX);
-        Self { since, reach: reach.max(SignedDuration::from_secs(5)), last: None, spans: VecDeque::new() }
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, last: None, spans: VecDeque::new() }
     }
 
-    /// A picture taken at `at` was analysed.
-    pub fn looked(&mut self, at: Timestamp) {
-        let start = match self.last.replace(at) {
-            Some(last) if at.duration_since(last) <= self.reach => last,
+    /// A picture taken at `at` was analysed, and the next one is wanted at `next_at`: rules that rest
+    /// ask for few looks, and those few are full coverage.
+    pub fn looked(&mut self, at: Timestamp, next_at: Timestamp) {
+        let interval = next_at.duration_since(at).max(SignedDuration::ZERO);
+        let overdue = next_at.saturating_add(interval.max(GRACE)).unwrap_or(Timestamp::MAX);
+        let start = match self.last.replace((at, overdue)) {
+            Some((last, overdue)) if at <= overdue => last,
             _ => at,
         };
         match self.spans.back_mut() {
@@ -52,9 +55,8 @@ impl Coverage {
         let watched: f64 =
             self.spans.iter().map(|&(start, end)| end.duration_since(start.max(from)).as_secs_f64().max(0.0)).sum();
         // The stretch since the last look counts while the next one is not overdue.
-        let open = self.last.map_or(0.0, |last| {
-            let gap = now.duration_since(last.max(from));
-            if gap <= self.reach { gap.as_secs_f64().max(0.0) } else { 0.0 }
+        let open = self.last.map_or(0.0, |(last, overdue)| {
+            if now <= overdue { now.duration_since(last.max(from)).as_secs_f64().max(0.0) } else { 0.0 }
         });
         (100.0 * (watched + open) / scheduled).clamp(0.0, 100.0)
     }
@@ -70,9 +72,9 @@ mod tests {
 
     #[test]
     fn a_gap_is_not_watched() {
-        let mut coverage = Coverage::new(at(0), Duration::from_secs(2));
+        let mut coverage = Coverage::new(at(0));
         for second in (0..=50).chain(100..=200) {
-            coverage.looked(at(second));
+            coverage.looked(at(second), at(second + 1));
         }
         assert!((coverage.percent(at(200)) - 75.0).abs() < 1.0, "{}", coverage.percent(at(200)));
         assert!(coverage.percent(at(400)) < 40.0);
@@ -80,10 +82,19 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_rest_are_no_gap() {
+        let mut coverage = Coverage::new(at(0));
+        for second in (0..=3600).step_by(60) {
+            coverage.looked(at(second), at(second + 60));
+        }
+        assert!(coverage.percent(at(3600)) > 99.9, "{}", coverage.percent(at(3600)));
+    }
+
+    #[test]
     fn slow_looks_on_time_are_full_coverage() {
-        let mut coverage = Coverage::new(at(0), Duration::from_secs(4));
+        let mut coverage = Coverage::new(at(0));
         for second in (0..=7200).step_by(4) {
-            coverage.looked(at(second));
+            coverage.looked(at(second), at(second + 4));
         }
         assert!(coverage.percent(at(7202)) > 99.9);
     }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here talks to a broker: once a step is committed, `publish` finds it in the outbox.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::domain::analyzer::AnalyzerState;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::StreamInfo;
 use crate::domain::frame::{AnalyzedFrame, Frame};
-use crate::domain::incident::{IncidentTransition, Phase, SnapshotId, SnapshotRequest};
+use crate::domain::incident::{IncidentTransition, Phase, SnapshotId};
 use crate::domain::scene::ViewState;
 use crate::evidence::{EvidenceError, Picture, make_picture};
 use crate::inference::ModelInfo;
@@ -32,8 +32,8 @@ use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreEr
 /// the baseline, against the wear of the disk.
 const SAVE_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
-/// Steps that wait for a store that refuses them; a disk that is full for longer than this many steps
-/// of one camera loses the oldest, and says so.
+/// Inputs whose steps wait for a store that refuses them; a disk that is full for longer than this
+/// loses the oldest, and says so.
 const MAX_WAITING: usize = 256;
 
 /// What the sinks of all cameras share.
@@ -55,6 +55,22 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Everything that one input to the analyzer caused: written together or not at all.
+#[derive(Debug)]
+struct Batch {
+    steps: Vec<Step>,
+    /// Words of the platform that the state below has taken in.
+    heard: Vec<(Uuid, u64)>,
+    state: AnalyzerState,
+}
+
+#[derive(Debug)]
+struct Step {
+    transition: IncidentTransition,
+    /// Whether it goes out; decided once, however often writing it is tried.
+    admitted: Option<bool>,
+}
+
 /// Takes one camera's incidents to the store.
 #[derive(Debug)]
 pub struct StoreSink {
@@ -62,9 +78,9 @@ pub struct StoreSink {
     model: ModelInfo,
     shared: Shared,
     stage: Stage,
-    waiting: VecDeque<(IncidentTransition, AnalyzerState)>,
-    held_back: BTreeSet<Uuid>,
+    waiting: VecDeque<Batch>,
     saved_at: Timestamp,
+    looks_fail: bool,
 }
 
 impl StoreSink {
@@ -73,65 +89,84 @@ impl StoreSink {
     pub fn new(camera: Arc<Camera>, model: ModelInfo, shared: Shared) -> Self {
         let stage = Stage::Camera(camera.id.to_string());
         let saved_at = shared.clock.now();
-        Self { camera, model, shared, stage, waiting: VecDeque::new(), held_back: BTreeSet::new(), saved_at }
+        Self { camera, model, shared, stage, waiting: VecDeque::new(), saved_at, looks_fail: false }
     }
 
     /// Writes the last state; called when the camera's loop has ended.
     pub async fn finish(mut self, state: AnalyzerState) {
+        self.enqueue(Batch { steps: Vec::new(), heard: Vec::new(), state });
         self.flush().await;
-        self.save(&state).await;
         self.shared.progress.retire(&self.stage);
-        if !self.waiting.is_empty() {
-            tracing::error!(steps = self.waiting.len(), "steps of incidents could not be written before the stop");
+        let steps: usize = self.waiting.iter().map(|batch| batch.steps.len()).sum();
+        if steps > 0 {
+            tracing::error!(steps, "steps of incidents could not be written before the stop");
         }
+    }
+
+    fn enqueue(&mut self, batch: Batch) {
+        if self.waiting.len() == MAX_WAITING
+            && let Some(lost) = self.waiting.pop_front()
+        {
+            tracing::error!(steps = lost.steps.len(), "steps of incidents are lost: the store refuses too long");
+        }
+        self.waiting.push_back(batch);
     }
 
     async fn flush(&mut self) {
-        while let Some((step, state)) = self.waiting.front().cloned() {
-            if let Err(error) = self.commit(&step, &state).await {
-                tracing::error!(event_id = %step.event_id, %error, "an incident's step cannot be written; it waits");
+        while let Some(mut batch) = self.waiting.pop_front() {
+            if let Err(error) = self.commit(&mut batch).await {
+                tracing::error!(%error, waiting = self.waiting.len() + 1, "an incident's step cannot be written; it waits");
+                self.waiting.push_front(batch);
                 return;
             }
-            log_step(&step);
-            self.waiting.pop_front();
+            batch.steps.iter().for_each(log_step);
         }
     }
 
-    async fn commit(&mut self, step: &IncidentTransition, state: &AnalyzerState) -> Result<(), StoreError> {
-        let (entries, used) = self.pictures_of(step).await?;
-        let drafts = if self.admits(step) { vec![self.draft(step, &entries)] } else { Vec::new() };
-        let published = !drafts.is_empty();
+    async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        let mut drafts = Vec::new();
+        let mut used = Vec::new();
+        for step in &mut batch.steps {
+            let (entries, pictures) = self.pictures_of(&step.transition).await?;
+            if self.admits(step).await? {
+                drafts.push(self.draft(&step.transition, &entries));
+            }
+            used.extend(pictures);
+        }
         let commit = Commit {
             camera: self.camera.id.clone(),
-            transitions: vec![step.clone()],
+            transitions: batch.steps.iter().map(|step| step.transition.clone()).collect(),
             snapshots_used: used,
             drafts,
-            analyzer_state: Some(serde_json::to_string(state)?),
+            analyzer_state: Some(serde_json::to_string(&batch.state)?),
+            feedback_applied: batch.heard.clone(),
         };
         self.shared.store.commit(commit).await?;
-        self.saved_at = step.at;
-        if published {
-            self.held_back.remove(&step.event_id);
-        }
+        self.saved_at = self.shared.clock.now();
         Ok(())
     }
 
     /// An incident that was held back goes out with the first later step for which there is room; one
     /// that ends before stays inside the box.
-    fn admits(&mut self, step: &IncidentTransition) -> bool {
-        let asks = step.phase == Phase::Opened || self.held_back.contains(&step.event_id);
-        let ended = matches!(step.phase, Phase::Closed(_));
-        if !asks {
-            return true;
+    async fn admits(&self, step: &mut Step) -> Result<bool, StoreError> {
+        if let Some(admitted) = step.admitted {
+            return Ok(admitted);
         }
-        let mut budget = self.shared.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        if !ended && budget.admit(step.at) {
-            return true;
-        }
-        let count = budget.held_back();
-        tracing::warn!(event_id = %step.event_id, held_back = count, "the alert budget is used up; the event is held back");
-        self.held_back.insert(step.event_id);
-        false
+        let event_id = step.transition.event_id;
+        let opened = step.transition.phase == Phase::Opened;
+        let known = if opened { None } else { self.shared.store.latest_event(event_id).await? };
+        let admitted = known.is_some_and(|event| event.published)
+            || {
+                let ended = matches!(step.transition.phase, Phase::Closed(_));
+                let mut budget = self.shared.budget.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = !ended && budget.admit(step.transition.at);
+                if !room {
+                    tracing::warn!(%event_id, held_back = budget.held_back(), "the alert budget is used up; the event is held back");
+                }
+                room
+            };
+        step.admitted = Some(admitted);
+        Ok(admitted)
     }
 
     async fn pictures_of(
@@ -184,27 +219,7 @@ impl StoreSink {
         }
     }
 
-    async fn save(&mut self, state: &AnalyzerState) {
-        let written = match serde_json::to_string(state) {
-            Err(error) => Err(StoreError::Json(error)),
-            Ok(state) => {
-                let commit = Commit {
-                    camera: self.camera.id.clone(),
-                    transitions: Vec::new(),
-                    snapshots_used: Vec::new(),
-                    drafts: Vec::new(),
-                    analyzer_state: Some(state),
-                };
-                self.shared.store.commit(commit).await.map(drop)
-            }
-        };
-        match written {
-            Ok(()) => self.saved_at = self.shared.clock.now(),
-            Err(error) => tracing::error!(%error, "the camera's state cannot be written"),
-        }
-    }
-
-    async fn keep(&self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) -> Result<(), KeepError> {
+    async fn store_picture(&self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) -> Result<(), KeepError> {
         let (frame, detections) = (Arc::clone(frame), seen.detections.clone());
         let (camera, options) = (Arc::clone(&self.camera), self.shared.pictures.clone());
         let captured_at = frame.captured_at;
@@ -229,31 +244,35 @@ enum KeepError {
 }
 
 impl IncidentSink for StoreSink {
-    async fn snapshot(&mut self, request: SnapshotRequest, frame: &Arc<Frame>, seen: &AnalyzedFrame) {
-        let done = match request {
-            SnapshotRequest::Keep(id) => self.keep(id, frame, seen).await,
-            SnapshotRequest::Discard(id) => {
-                self.shared.store.discard_snapshot(self.camera.id.clone(), id).await.map_err(KeepError::from)
-            }
-        };
-        if let Err(error) = done {
+    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) {
+        if let Err(error) = self.store_picture(id, frame, seen).await {
             tracing::warn!(%error, "a picture is not kept");
         }
     }
 
-    async fn transition(&mut self, transition: IncidentTransition, state: AnalyzerState) {
-        if self.waiting.len() == MAX_WAITING
-            && let Some((lost, _)) = self.waiting.pop_front()
-        {
-            tracing::error!(event_id = %lost.event_id, revision = lost.revision, "a step is lost: the store refuses too long");
+    async fn discard(&mut self, id: SnapshotId) {
+        if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
+            tracing::warn!(%error, "a picture is not let go");
         }
-        self.waiting.push_back((transition, state));
+    }
+
+    async fn transitions(&mut self, steps: Vec<IncidentTransition>, state: AnalyzerState) {
+        let steps = steps.into_iter().map(|transition| Step { transition, admitted: None }).collect();
+        self.enqueue(Batch { steps, heard: Vec::new(), state });
         self.flush().await;
     }
 
-    async fn looked(&mut self, at: Timestamp, view: ViewState) {
+    async fn heard(&mut self, event_id: Uuid, seq: Option<u64>, state: AnalyzerState) {
+        if let Some(seq) = seq {
+            self.enqueue(Batch { steps: Vec::new(), heard: vec![(event_id, seq)], state });
+            self.flush().await;
+        }
+    }
+
+    async fn looked(&mut self, at: Timestamp, next_at: Timestamp, view: ViewState) {
         self.shared.progress.report(&self.stage);
-        if self.shared.board.looked(&self.camera.id, at, view) {
+        self.looks_fail = false;
+        if self.shared.board.looked(&self.camera.id, at, next_at, view) {
             tracing::warn!(?view, "the view changed its state");
         }
     }
@@ -261,7 +280,13 @@ impl IncidentSink for StoreSink {
     async fn look_failed(&mut self, reason: &str) {
         self.shared.progress.report(&self.stage);
         self.shared.board.look_failed(&self.camera.id);
-        tracing::warn!(reason, "a picture could not be analysed");
+        if !std::mem::replace(&mut self.looks_fail, true) {
+            tracing::warn!(reason, "pictures cannot be analysed");
+        }
+    }
+
+    async fn look_waits(&mut self) {
+        self.shared.progress.report(&self.stage);
     }
 
     async fn stream(&mut self, report: &StreamReport) {
@@ -280,12 +305,14 @@ impl IncidentSink for StoreSink {
         self.shared.progress.report(&self.stage);
         self.flush().await;
         if self.waiting.is_empty() && self.shared.clock.now().duration_since(self.saved_at) >= SAVE_EVERY {
-            self.save(&state).await;
+            self.enqueue(Batch { steps: Vec::new(), heard: Vec::new(), state });
+            self.flush().await;
         }
     }
 }
 
-fn log_step(step: &IncidentTransition) {
+fn log_step(step: &Step) {
+    let step = &step.transition;
     let (kind, zone) = (step.kind.name(), step.zone.as_str());
     match step.phase {
         Phase::Opened => tracing::info!(event_id = %step.event_id, kind, zone, "incident opened"),

@@ -106,6 +106,9 @@ fn serve(
             Ok(None) => break,
             Ok(Some(request)) => request,
         };
+        if request.answer.is_closed() {
+            continue;
+        }
         let answer = match detectors.get_mut(&*request.model) {
             None => Err(InferError::UnknownModel(request.model.to_path_buf())),
             Some(detector) => {

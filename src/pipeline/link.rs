@@ -20,7 +20,8 @@ use crate::pipeline::deliver::Shared;
 use crate::pipeline::message::model_note;
 use crate::pipeline::models::ModelFacts;
 use crate::pipeline::publish::commands::Desk;
-use crate::pipeline::publish::mqtt::{Flight, MqttPublisher};
+use crate::pipeline::publish::flight::Flight;
+use crate::pipeline::publish::mqtt::{MqttPublisher, Waiting};
 use crate::pipeline::publish::retained::Descriptions;
 
 /// A whole village gets its power back at once.
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     pub started_at: Timestamp,
     /// Life of the outbox.
     pub epoch: Epoch,
+    /// The platform has given receipts before.
+    pub receipts_seen: bool,
 }
 
 /// Both connections, and the loop that owns them.
@@ -65,6 +68,8 @@ pub fn publisher(context: &Context<'_>, mqtt: &Mqtt, desk: Desk) -> anyhow::Resu
     // Presence belongs to the connection that owns the will: a will that was said is taken back here.
     let presence = descriptions.clone();
     downlink_options.hello = Arc::new(move || vec![presence.state(true)]);
+    let absence = descriptions.clone();
+    downlink_options.farewell = Arc::new(move || vec![absence.state(false)]);
     let births = descriptions.clone();
     Ok(MqttPublisher {
         uplink: Uplink::start(uplink_options, Arc::new(move || births.births())),
@@ -73,7 +78,8 @@ pub fn publisher(context: &Context<'_>, mqtt: &Mqtt, desk: Desk) -> anyhow::Resu
         descriptions,
         release_on: mqtt.release_on,
         progress: context.shared.progress.clone(),
-        flight: Flight::default(),
+        flight: Flight::new(context.receipts_seen),
+        waiting: Waiting::default(),
     })
 }
 

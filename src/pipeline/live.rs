@@ -71,13 +71,12 @@ impl Live {
             tracing::error!(path = %path.display(), "the database was damaged and is set aside; a new one is begun");
         }
         tracing::info!(epoch = %report.epoch, pending = report.pending, "store open");
-        let ids = config.cameras.iter().map(|camera| (&camera.id, camera.look_interval));
         let shared = Shared {
             writer,
             pictures: config.evidence.clone(),
             budget: Arc::new(Mutex::new(AlertBudget::new(config.alert_budget.opened_per_hour))),
             store: store.clone(),
-            board: Board::new(ids, started_at),
+            board: Board::new(config.cameras.iter().map(|camera| &camera.id), started_at),
             progress: Progress::new(Arc::clone(&clock)),
             clock: Arc::clone(&clock),
         };
@@ -87,20 +86,13 @@ impl Live {
         let (facts, runtime_version) = (loaded.facts, loaded.runtime_version);
         let (inference, inferrer) =
             InferenceThread::start(loaded.detectors, config.cameras.len(), shared.progress.clone())?;
-        let mut starting = Starting {
-            shared: &shared,
-            media: &media,
-            inferrer,
-            stop: CancellationToken::new(),
-            tasks: JoinSet::new(),
-            inputs: BTreeMap::new(),
-        };
+        let mut starter = CameraStarter::new(&shared, &media, inferrer);
         for camera in &config.cameras {
             let manifest = models::manifest_of(&config, camera);
             let model = facts.get(manifest).map(|facts| facts.info.clone()).context("a model was not loaded")?;
-            starting.start_camera(camera, manifest, model).await?;
+            starter.start(camera, manifest, model).await?;
         }
-        let Starting { stop: stop_cameras, tasks: cameras, inputs, .. } = starting;
+        let CameraStarter { stop: stop_cameras, tasks: cameras, inputs, .. } = starter;
         let stop_publisher = CancellationToken::new();
         let context = link::Context {
             config: &config,
@@ -110,6 +102,7 @@ impl Live {
             removed,
             started_at,
             epoch: report.epoch,
+            receipts_seen: store.receipts_seen().await?,
         };
         let publisher = start_publisher(&context, inputs, stop_publisher.clone())?;
         let housekeeper = tokio::spawn(keep_house(shared.clone(), stop_publisher.clone()));
@@ -146,100 +139,6 @@ impl Live {
         drop(self.shared);
         self.store.close().await.context("closing the store")
     }
-}
-
-struct Starting<'a> {
-    shared: &'a Shared,
-    media: &'a Media,
-    inferrer: Inferrer,
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
-    inputs: CameraInputs,
-}
-
-impl Starting<'_> {
-    async fn start_camera(&mut self, camera: &Camera, manifest: &Path, model: ModelInfo) -> anyhow::Result<()> {
-        let source = resolve(&camera.source).with_context(|| format!("camera {}", camera.id))?;
-        let analyzer = restore(self.shared, camera).await?;
-        let watch = WatchCamera {
-            id: camera.id.clone(),
-            source,
-            decode: camera.decode,
-            look_interval: camera.look_interval,
-            ring_max_bytes: camera.ring_max_bytes,
-        };
-        let (sender, inputs) = mpsc::channel(INPUTS);
-        self.inputs.insert(camera.id.clone(), sender);
-        let mut camera_loop = CameraLoop {
-            source: self.media.watch(watch),
-            eyes: Eyes::new(scene_meter(&analyzer), self.inferrer.clone(), manifest, &camera.masks),
-            analyzer,
-            sink: StoreSink::new(Arc::new(camera.clone()), model, self.shared.clone()),
-            timers: Timers::Live(Arc::clone(&self.shared.clock)),
-            inputs,
-            stop: self.stop.clone(),
-            idle_every: Some(REPORT_EVERY),
-        };
-        let run = async move {
-            let state = camera_loop.run().await;
-            camera_loop.sink.finish(state).await;
-        };
-        self.tasks.spawn(run.instrument(camera_span(&camera.id)));
-        Ok(())
-    }
-}
-
-/// The analyzer with what it knew when the program last stopped.
-async fn restore(shared: &Shared, camera: &Camera) -> anyhow::Result<CameraAnalyzer> {
-    let saved = shared.store.load_analyzer(camera.id.clone()).await.context("reading a camera's state")?;
-    let saved = saved.and_then(|text| {
-        serde_json::from_str(&text)
-            .inspect_err(|error| tracing::warn!(camera = %camera.id, %error, "the kept state is of another version and is dropped"))
-            .ok()
-    });
-    let ids = RandomIds(rand::random::<[u8; 10]>);
-    Ok(CameraAnalyzer::new(analyzer_config(camera), Box::new(ids), saved, shared.clock.now()))
-}
-
-/// Incidents of cameras that are not configured any more end as `rule_disabled`. Returns those cameras.
-async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::Result<Vec<CameraId>> {
-    let known = shared.store.analyzed_cameras().await.context("reading the cameras' states")?;
-    let removed: Vec<_> = known.into_iter().filter(|id| config.cameras.iter().all(|camera| camera.id != *id)).collect();
-    for id in &removed {
-        // Nothing of its configuration is left, so the first camera lends its form.
-        let Some(form) = config.cameras.first() else { break };
-        let gone = Camera {
-            id: id.clone(),
-            name: None,
-            gb_device_id: None,
-            zones: Vec::new(),
-            rules: Vec::new(),
-            ..form.clone()
-        };
-        let mut analyzer = restore(shared, &gone).await?;
-        let model = models::no_model();
-        let mut sink = StoreSink::new(Arc::new(gone), model, shared.clone());
-        while let Some(step) = analyzer.poll_transition() {
-            let state = analyzer.save();
-            crate::pipeline::analyze::IncidentSink::transition(&mut sink, step, state).await;
-        }
-        sink.finish(analyzer.save()).await;
-        tracing::info!(camera = %id, "the camera is not configured any more");
-    }
-    Ok(removed)
-}
-
-/// The source with its secret read.
-pub fn resolve(source: &Source) -> anyhow::Result<ResolvedSource> {
-    Ok(match source {
-        Source::File { path, repeat } => ResolvedSource::File { path: path.clone(), repeat: *repeat },
-        Source::Rtsp(rtsp) => ResolvedSource::Rtsp {
-            url: rtsp.url.clone(),
-            username: rtsp.username.clone(),
-            password: rtsp.password.as_ref().map(crate::config::SecretRef::resolve).transpose()?,
-            transport: rtsp.transport,
-        },
-    })
 }
 
 fn start_publisher(

@@ -8,6 +8,8 @@
 
 pub mod analyze;
 pub mod board;
+#[cfg(feature = "ffmpeg")]
+pub mod cameras;
 pub mod coverage;
 pub mod deliver;
 pub mod infer;

@@ -22,7 +22,7 @@ use crate::domain::analyzer::{AnalyzerConfig, AnalyzerState, CameraAnalyzer};
 use crate::domain::camera::StreamInfo;
 use crate::domain::frame::{AnalyzedFrame, Frame};
 use crate::domain::ids::DerivedIds;
-use crate::domain::incident::{IncidentTransition, SnapshotId, SnapshotRequest};
+use crate::domain::incident::{IncidentTransition, SnapshotId};
 use crate::domain::scene::ViewState;
 use crate::evidence::{Picture, make_picture};
 use crate::inference::ModelInfo;
@@ -161,28 +161,33 @@ impl<W: Write> ReplaySink<'_, W> {
 }
 
 impl<W: Write + Send> IncidentSink for ReplaySink<'_, W> {
-    async fn snapshot(&mut self, request: SnapshotRequest, frame: &Arc<Frame>, seen: &AnalyzedFrame) {
-        match request {
-            SnapshotRequest::Keep(id) => {
-                match make_picture(frame, &seen.detections, &self.camera.masks, self.pictures) {
-                    Ok(picture) => drop(self.kept.insert(id, picture)),
-                    Err(error) => tracing::warn!(camera = %self.camera.id, %error, "a picture is withheld"),
-                }
+    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) {
+        match make_picture(frame, &seen.detections, &self.camera.masks, self.pictures) {
+            Ok(picture) => drop(self.kept.insert(id, picture)),
+            Err(error) => tracing::warn!(camera = %self.camera.id, %error, "a picture is withheld"),
+        }
+    }
+
+    async fn discard(&mut self, id: SnapshotId) {
+        self.kept.remove(&id);
+    }
+
+    async fn transitions(&mut self, steps: Vec<IncidentTransition>, _state: AnalyzerState) {
+        for step in steps {
+            if self.failure.is_none() {
+                self.failure = self.write(&step).err();
             }
-            SnapshotRequest::Discard(id) => drop(self.kept.remove(&id)),
         }
     }
 
-    async fn transition(&mut self, transition: IncidentTransition, _state: AnalyzerState) {
-        if self.failure.is_none() {
-            self.failure = self.write(&transition).err();
-        }
-    }
+    async fn heard(&mut self, _event_id: Uuid, _seq: Option<u64>, _state: AnalyzerState) {}
 
-    async fn looked(&mut self, at: Timestamp, _view: ViewState) {
+    async fn looked(&mut self, at: Timestamp, _next_at: Timestamp, _view: ViewState) {
         self.clock.advance_to(at);
         self.summary.looks += 1;
     }
+
+    async fn look_waits(&mut self) {}
 
     async fn look_failed(&mut self, reason: &str) {
         self.summary.looks_failed += 1;

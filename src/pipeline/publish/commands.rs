@@ -14,6 +14,7 @@ use crate::contract::time::SiteTime;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::CameraId;
 use crate::domain::feedback::{Feedback as Word, Verdict};
+use crate::domain::incident::Phase;
 use crate::pipeline::analyze::CameraInput;
 use crate::pipeline::message::EventWriter;
 use crate::store::{FeedbackOutcome, Store, StoreError};
@@ -63,7 +64,7 @@ impl Desk {
         let Some(event) = self.store.latest_event(event_id).await? else { return Ok(false) };
         tracing::info!(camera = %event.camera, %event_id, state = ?feedback.state, "the platform answered");
         if let Some(verdict) = verdict(&feedback) {
-            self.tell(&event.camera, event_id, verdict).await;
+            self.tell(&event.camera, event_id, verdict, Some(feedback.seq)).await;
         }
         Ok(false)
     }
@@ -74,7 +75,7 @@ impl Desk {
             Err(refused) => (Status::Refused, Some(refused.to_string()), None),
             Ok(command) => self.carry_out(command).await,
         };
-        tracing::info!(command = name, ?status, "the platform asked");
+        tracing::info!(command = name, ?status, detail, "the platform asked");
         let at = SiteTime::new(self.clock.now(), self.writer.time_zone());
         Response { command: name.to_owned(), status, at, detail, result }
     }
@@ -100,8 +101,11 @@ impl Desk {
     async fn verify(&self, event_id: Uuid) -> Result<Outcome, StoreError> {
         match self.store.latest_event(event_id).await? {
             None => Ok((Status::Failed, Some("no such event here".to_owned()), None)),
-            Some(incident) => {
-                self.tell(&incident.camera, event_id, Verdict::Verify { seq: None }).await;
+            Some(event) if matches!(event.latest.phase, Phase::Closed(_)) => {
+                Ok((Status::Failed, Some("the event is closed; its last message says how".to_owned()), None))
+            }
+            Some(event) => {
+                self.tell(&event.camera, event_id, Verdict::Verify { seq: None }, None).await;
                 Ok((Status::Ok, Some("the answer comes as an update of the event".to_owned()), None))
             }
         }
@@ -114,8 +118,8 @@ impl Desk {
         Ok((Status::Failed, Some("the picture is not kept any more".to_owned()), None))
     }
 
-    async fn tell(&self, camera: &CameraId, event_id: Uuid, verdict: Verdict) {
-        let input = CameraInput::Feedback { feedback: Word { event_id, verdict }, at: self.clock.now() };
+    async fn tell(&self, camera: &CameraId, event_id: Uuid, verdict: Verdict, seq: Option<u64>) {
+        let input = CameraInput::Feedback { feedback: Word { event_id, verdict }, seq, at: self.clock.now() };
         let Some(sender) = self.cameras.get(camera) else {
             return tracing::warn!(%camera, %event_id, "the incident's camera is not configured any more");
         };
@@ -126,7 +130,8 @@ impl Desk {
 }
 
 /// What the analyzer has to know of it.
-fn verdict(feedback: &Feedback) -> Option<Verdict> {
+#[must_use]
+pub fn verdict(feedback: &Feedback) -> Option<Verdict> {
     match feedback.state {
         CaseState::Rejected => Some(Verdict::Rejected),
         CaseState::FalseAlarm => Some(Verdict::FalseAlarm),

@@ -2,6 +2,7 @@
 //! order only.
 
 pub mod commands;
+pub mod flight;
 pub mod metrics;
 pub mod mqtt;
 pub mod retained;

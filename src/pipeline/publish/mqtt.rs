@@ -8,26 +8,24 @@
 //!                                      store.acknowledge ◀─ settled, ≤ 250 ms ◀────┘
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ReleaseOn;
+use crate::contract::camera_state::CameraCondition;
 use crate::contract::topics::Channel;
-use crate::mqtt::{
-    Downlink, DownlinkEvent, Incoming, Publication, Refusal, RefusalKind, SendError, Uplink, UplinkEvent,
-};
+use crate::domain::camera::CameraId;
+use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SendError, Uplink, UplinkEvent};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::Desk;
+use crate::pipeline::publish::flight::{Flight, Lane, WINDOW};
 use crate::pipeline::publish::metrics;
-use crate::pipeline::publish::retained::Descriptions;
-use crate::store::{Ack, MessageId, OutboxMessage};
-
-/// Messages handed to the uplink and not answered yet, at most.
-const WINDOW: usize = 16;
+use crate::pipeline::publish::retained::{Descriptions, condition};
+use crate::store::OutboxMessage;
 
 /// Answers are committed together at least this often: losing one only makes a duplicate.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
@@ -35,12 +33,8 @@ const SETTLE_EVERY: Duration = Duration::from_millis(250);
 /// Between two metrics messages.
 const METRICS_EVERY: Duration = Duration::from_secs(300);
 
-/// A message the broker refuses for its own sake, or that ends connections, is set aside after this
-/// many attempts.
-const MAX_TRIES: u32 = 3;
-
-/// The broker has no room or no rights for us now: next attempt for this message after.
-const HOLD_OFF: SignedDuration = SignedDuration::from_secs(60);
+/// Replies to commands that wait for a place; a command is worth nothing after a minute anyway.
+const MAX_REPLIES: usize = 32;
 
 /// Both connections and what is on its way.
 #[derive(Debug)]
@@ -57,24 +51,20 @@ pub struct MqttPublisher {
     pub release_on: ReleaseOn,
     /// Where the loop reports that it turns.
     pub progress: Progress,
-    /// Messages on their way, with their tries so far.
+    /// Messages on their way.
     pub flight: Flight,
+    /// Messages outside the outbox.
+    pub waiting: Waiting,
 }
 
-/// What is known of messages beyond the outbox; forgotten with the process, which costs a duplicate.
+/// Messages outside the outbox that wait for a place in the uplink's queue.
 #[derive(Debug, Default)]
-pub struct Flight {
-    sent: BTreeMap<MessageId, Lane>,
-    settled: Vec<(MessageId, Ack)>,
-    tries: BTreeMap<MessageId, u32>,
-    held: BTreeMap<MessageId, Timestamp>,
-    receipts_seen: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lane {
-    Event,
-    Picture,
+pub struct Waiting {
+    replies: VecDeque<Publication>,
+    /// Descriptions by topic: only the newest of each is of use.
+    descriptions: BTreeMap<String, Publication>,
+    /// Camera states as they were told last.
+    told: BTreeMap<CameraId, (CameraCondition, Timestamp)>,
 }
 
 impl MqttPublisher {
@@ -98,11 +88,12 @@ impl MqttPublisher {
                 }
                 Some(event) = self.downlink.next_event() => self.handle_downlink(event).await,
                 Ok(()) = outbox.changed() => {}
-                Ok(()) = cameras.changed() => self.publish_camera_states(),
-                _ = settle.tick(), if !self.flight.settled.is_empty() => self.settle().await,
+                Ok(()) = cameras.changed() => self.describe_changed_cameras(),
+                _ = settle.tick(), if self.flight.settled() > 0 => self.settle().await,
                 _ = report.tick() => self.progress.report(&Stage::Publish),
-                _ = metrics.tick() => self.publish_metrics().await,
+                _ = metrics.tick() => self.describe_everything().await,
             }
+            self.send_waiting();
             self.fill_window().await;
         }
         self.stop(deadline).await;
@@ -110,37 +101,62 @@ impl MqttPublisher {
 
     async fn stop(mut self, deadline: Duration) {
         self.settle().await;
-        self.offer(self.descriptions.state(false));
         for event in self.uplink.stop(deadline).await {
             self.flight.answered(&event, self.release_on, self.desk.clock.now());
         }
-        let settled = std::mem::take(&mut self.flight.settled);
-        if let Err(error) = self.desk.store.acknowledge(settled).await {
+        if let Err(error) = self.desk.store.acknowledge(self.flight.take_settled()).await {
             tracing::error!(%error, "answers are not recorded; those messages go out again");
         }
         self.downlink.stop(deadline).await;
         self.progress.retire(&Stage::Publish);
     }
 
+    /// Replies and descriptions go before the outbox: they are few.
+    fn send_waiting(&mut self) {
+        if !self.uplink.is_online() {
+            // The next connection opens with every description anew, and replies expire.
+            self.waiting.descriptions.clear();
+            self.waiting.replies.clear();
+            return;
+        }
+        while let Some(reply) = self.waiting.replies.front() {
+            if self.uplink.try_send(reply.clone()).is_err() {
+                return;
+            }
+            self.waiting.replies.pop_front();
+        }
+        while let Some(entry) = self.waiting.descriptions.first_entry() {
+            if self.uplink.try_send(entry.get().clone()).is_err() {
+                return;
+            }
+            entry.remove();
+        }
+    }
+
     async fn fill_window(&mut self) {
-        if self.flight.settled.len() >= WINDOW {
+        if self.flight.settled() >= WINDOW {
             self.settle().await;
         }
         let now = self.desk.clock.now();
-        self.flight.held.retain(|_, until| *until > now);
-        while self.uplink.is_online() && self.flight.sent.len() < WINDOW {
-            let room = WINDOW - self.flight.sent.len();
-            let batch = match self.desk.store.next_batch(room, self.flight.busy()).await {
-                Ok(batch) if !batch.is_empty() => batch,
-                Ok(_) => return,
+        while self.uplink.is_online() && self.flight.room(now) > 0 {
+            let batch = match self.desk.store.next_batch(self.flight.room(now), self.flight.busy()).await {
+                Ok(batch) => batch,
                 Err(error) => return tracing::error!(%error, "the outbox cannot be read"),
             };
+            let mut sent = 0;
             for message in batch {
-                let (id, lane) = (message.id, lane(&message));
+                let (id, lane) = (message.id, Lane::of(&message));
+                if self.flight.is_paused(lane, now) {
+                    continue;
+                }
                 match self.uplink.try_send(self.publication(message)) {
-                    Ok(()) => drop(self.flight.sent.insert(id, lane)),
+                    Ok(()) => self.flight.handed_over(id, lane),
                     Err(SendError::Full | SendError::Offline) => return,
                 }
+                sent += 1;
+            }
+            if sent == 0 {
+                return;
             }
         }
     }
@@ -169,13 +185,13 @@ impl MqttPublisher {
     }
 
     async fn settle(&mut self) {
-        if self.flight.settled.is_empty() {
+        let settled = self.flight.take_settled();
+        if settled.is_empty() {
             return;
         }
-        let settled = std::mem::take(&mut self.flight.settled);
         if let Err(error) = self.desk.store.acknowledge(settled.clone()).await {
             tracing::error!(%error, "answers are not recorded yet");
-            self.flight.settled = settled;
+            self.flight.put_back(settled);
         }
     }
 
@@ -198,7 +214,9 @@ impl MqttPublisher {
         match self.descriptions.writer.topics().parse(&incoming.topic) {
             Some(Channel::Feedback) => match self.desk.feedback(&incoming.payload).await {
                 Ok(receipt) => {
-                    self.flight.receipts_seen |= receipt;
+                    if receipt {
+                        self.flight.receipt_seen();
+                    }
                     incoming.ack();
                 }
                 // Unacknowledged, it comes again.
@@ -227,103 +245,37 @@ impl MqttPublisher {
         let response = self.desk.command(name, &incoming.payload).await;
         let mut reply = self.descriptions.message(&Channel::Response(path), &response);
         reply.correlation_data.clone_from(&incoming.correlation_data);
-        self.offer(reply);
+        if self.waiting.replies.len() == MAX_REPLIES {
+            return tracing::warn!(command = name, "a reply is dropped: too many wait");
+        }
+        self.waiting.replies.push_back(reply);
     }
 
-    fn publish_camera_states(&self) {
-        for state in self.descriptions.camera_states().into_values() {
-            self.offer(state);
+    /// Only what the platform should know at once; the rest comes with the counters.
+    fn describe_changed_cameras(&mut self) {
+        let facts = self.descriptions.board.read();
+        let mut states = self.descriptions.camera_states();
+        for (id, facts) in facts {
+            let news = (condition(facts.stream, facts.view), facts.since);
+            if self.waiting.told.insert(id.clone(), news) != Some(news)
+                && let Some(state) = states.remove(&id)
+            {
+                self.describe(state);
+            }
         }
     }
 
-    async fn publish_metrics(&mut self) {
+    async fn describe_everything(&mut self) {
         match metrics::collect(&self.desk.store, &self.descriptions, &self.desk.budget).await {
-            Ok(metrics) => {
-                self.offer(self.descriptions.message(&Channel::Metrics, &metrics));
-                self.publish_camera_states();
-            }
+            Ok(metrics) => self.describe(self.descriptions.message(&Channel::Metrics, &metrics)),
             Err(error) => tracing::error!(%error, "the counters cannot be read"),
         }
-    }
-
-    /// Descriptions are not kept: the next connection opens with newer ones.
-    fn offer(&self, publication: Publication) {
-        if let Err(error) = self.uplink.try_send(publication) {
-            tracing::debug!(%error, "a description is not sent");
-        }
-    }
-}
-
-fn lane(message: &OutboxMessage) -> Lane {
-    if message.evidence.is_some() { Lane::Picture } else { Lane::Event }
-}
-
-impl Flight {
-    /// Messages that are not to be handed over now.
-    fn busy(&self) -> Vec<MessageId> {
-        let settled = self.settled.iter().map(|(id, _)| id);
-        self.sent.keys().chain(self.held.keys()).chain(settled).copied().collect()
-    }
-
-    fn answered(&mut self, event: &UplinkEvent, release_on: ReleaseOn, now: Timestamp) {
-        match event {
-            UplinkEvent::Acknowledged { token } => {
-                if let Some((id, lane)) = self.landed(*token) {
-                    let waits = lane == Lane::Event && self.waits_for_receipt(release_on);
-                    self.tries.remove(&id);
-                    self.settled.push((id, if waits { Ack::BrokerAcked } else { Ack::Released }));
-                }
-            }
-            UplinkEvent::Refused { token, refusal, .. } => {
-                if let Some((id, _)) = self.landed(*token) {
-                    self.refused(id, refusal, now);
-                }
-            }
-            UplinkEvent::Unsent { token, suspect } => {
-                if let Some((id, _)) = self.landed(*token)
-                    && *suspect
-                {
-                    self.failed(id, "the broker ends the connection whenever this message is sent");
-                }
-            }
-            UplinkEvent::Connected(_) | UplinkEvent::Disconnected { .. } => {}
+        for state in self.descriptions.camera_states().into_values() {
+            self.describe(state);
         }
     }
 
-    fn landed(&mut self, token: u64) -> Option<(MessageId, Lane)> {
-        self.sent.remove_entry(&MessageId(i64::try_from(token).ok()?))
-    }
-
-    fn waits_for_receipt(&self, release_on: ReleaseOn) -> bool {
-        match release_on {
-            ReleaseOn::Puback => false,
-            ReleaseOn::Receipt => true,
-            ReleaseOn::Auto => self.receipts_seen,
-        }
-    }
-
-    fn refused(&mut self, id: MessageId, refusal: &Refusal, now: Timestamp) {
-        match refusal.kind {
-            RefusalKind::TooLarge => {
-                self.settled.push((id, Ack::Quarantined { reason: refusal.text.clone() }));
-            }
-            RefusalKind::GiveUpAfter3 => {
-                self.held.insert(id, now.saturating_add(HOLD_OFF).unwrap_or(Timestamp::MAX));
-                self.failed(id, &refusal.text);
-            }
-            RefusalKind::HoldOff => {
-                self.held.insert(id, now.saturating_add(HOLD_OFF).unwrap_or(Timestamp::MAX));
-            }
-        }
-    }
-
-    fn failed(&mut self, id: MessageId, reason: &str) {
-        let tries = self.tries.entry(id).or_default();
-        *tries += 1;
-        if *tries >= MAX_TRIES {
-            self.tries.remove(&id);
-            self.held.remove(&id);
-            self.settled.push((id, Ack::Quarantined { reason: reason.to_owned() }));
-        }
+    fn describe(&mut self, publication: Publication) {
+        self.waiting.descriptions.insert(publication.topic.clone(), publication);
     }
 }

@@ -1,0 +1,200 @@
+//! Starts the analysis of each camera, with what was known when the program last stopped.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::config::{Camera, Config, Place, SecretRef, Source};
+use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
+use crate::domain::camera::{CameraId, StreamState};
+use crate::domain::feedback::Feedback;
+use crate::domain::ids::RandomIds;
+use crate::domain::incident::{IncidentTransition, SnapshotRequest};
+use crate::domain::lifecycle::orphaned;
+use crate::inference::ModelInfo;
+use crate::media::boundary::{ResolvedSource, StreamReport, WatchCamera};
+use crate::media::live::Media;
+use crate::pipeline::analyze::{CameraInput, CameraLoop, IncidentSink, Timers};
+use crate::pipeline::deliver::{Shared, StoreSink};
+use crate::pipeline::infer::Inferrer;
+use crate::pipeline::models;
+use crate::pipeline::progress::REPORT_EVERY;
+use crate::pipeline::publish::commands::{CameraInputs, verdict};
+use crate::pipeline::replay::{analyzer_config, scene_meter};
+use crate::pipeline::see::Eyes;
+use crate::telemetry::camera_span;
+
+/// Words of the platform that wait for one camera.
+const INPUTS: usize = 16;
+
+/// Starts cameras one by one.
+#[derive(Debug)]
+pub struct CameraStarter<'a> {
+    /// What all of them share.
+    pub shared: &'a Shared,
+    /// Where pictures come from.
+    pub media: &'a Media,
+    /// Who looks.
+    pub inferrer: Inferrer,
+    /// Ends all of them.
+    pub stop: CancellationToken,
+    /// The running ones.
+    pub tasks: JoinSet<()>,
+    /// Where to talk to them.
+    pub inputs: CameraInputs,
+}
+
+impl<'a> CameraStarter<'a> {
+    /// None started yet.
+    #[must_use]
+    pub fn new(shared: &'a Shared, media: &'a Media, inferrer: Inferrer) -> Self {
+        let (stop, tasks, inputs) = (CancellationToken::new(), JoinSet::new(), BTreeMap::new());
+        Self { shared, media, inferrer, stop, tasks, inputs }
+    }
+
+    /// Starts one camera. One whose password cannot be read stays offline and says so; the others do not
+    /// suffer for it.
+    pub async fn start(&mut self, camera: &Camera, manifest: &Path, model: ModelInfo) -> anyhow::Result<()> {
+        let analyzer = restore(self.shared, camera).await?;
+        let mut sink = StoreSink::new(Arc::new(camera.clone()), model, self.shared.clone());
+        close_orphans(self.shared, &camera.id, &analyzer, &mut sink).await?;
+        let source = match resolve(&camera.source) {
+            Ok(source) => source,
+            Err(error) => {
+                let at = self.shared.clock.now();
+                let report = StreamReport { state: StreamState::Offline, at, detail: format!("{error:#}") };
+                tracing::error!(camera = %camera.id, error = report.detail, "the camera cannot be started");
+                self.shared.board.stream(&camera.id, &report);
+                return Ok(());
+            }
+        };
+        let watch = WatchCamera {
+            id: camera.id.clone(),
+            source,
+            decode: camera.decode,
+            look_interval: camera.look_interval,
+            ring_max_bytes: camera.ring_max_bytes,
+        };
+        let (sender, inputs) = mpsc::channel(INPUTS);
+        self.tell_unapplied(&camera.id, &sender).await?;
+        self.inputs.insert(camera.id.clone(), sender);
+        let mut camera_loop = CameraLoop {
+            source: self.media.watch(watch),
+            eyes: Eyes::new(scene_meter(&analyzer), self.inferrer.clone(), manifest, &camera.masks),
+            analyzer,
+            sink,
+            timers: Timers::Live(Arc::clone(&self.shared.clock)),
+            inputs,
+            stop: self.stop.clone(),
+            idle_every: Some(REPORT_EVERY),
+        };
+        let run = async move {
+            let state = camera_loop.run().await;
+            camera_loop.sink.finish(state).await;
+        };
+        self.tasks.spawn(run.instrument(camera_span(&camera.id)));
+        Ok(())
+    }
+
+    /// Words that were recorded when the program stopped, but had no effect yet.
+    async fn tell_unapplied(&self, camera: &CameraId, inputs: &mpsc::Sender<CameraInput>) -> anyhow::Result<()> {
+        for feedback in self.shared.store.unapplied_feedback(camera.clone()).await?.into_iter().take(INPUTS) {
+            let Some(verdict) = verdict(&feedback) else { continue };
+            let word = Feedback { event_id: feedback.event_id, verdict };
+            let input = CameraInput::Feedback { feedback: word, seq: Some(feedback.seq), at: self.shared.clock.now() };
+            inputs.try_send(input).context("telling a camera what the platform said")?;
+        }
+        Ok(())
+    }
+}
+
+/// The analyzer with what it knew when the program last stopped.
+async fn restore(shared: &Shared, camera: &Camera) -> anyhow::Result<CameraAnalyzer> {
+    let now = shared.clock.now();
+    let text = shared.store.load_analyzer(camera.id.clone()).await.context("reading a camera's state")?;
+    let saved: Option<AnalyzerState> = text.and_then(|text| {
+        serde_json::from_str(&text)
+            .inspect_err(|error| tracing::warn!(camera = %camera.id, %error, "the kept state is of another version and is dropped"))
+            .ok()
+    });
+    if let Some(ahead) = saved.as_ref().map(AnalyzerState::as_of).filter(|as_of| *as_of > now) {
+        tracing::warn!(camera = %camera.id, kept = %ahead, %now, "the clock was set back; kept times are moved with it");
+    }
+    let ids = RandomIds(rand::random::<[u8; 10]>);
+    Ok(CameraAnalyzer::new(analyzer_config(camera), Box::new(ids), saved, now))
+}
+
+/// Incidents that were open, but that the analyzer does not know (its state could not be read), are no
+/// longer known and end so.
+async fn close_orphans(
+    shared: &Shared,
+    camera: &CameraId,
+    analyzer: &CameraAnalyzer,
+    sink: &mut StoreSink,
+) -> anyhow::Result<()> {
+    let open = shared.store.open_events(camera.clone()).await.context("reading open incidents")?;
+    let now = shared.clock.now();
+    let lost: Vec<IncidentTransition> = open
+        .iter()
+        .filter(|latest| !analyzer.open_incidents().any(|id| id == latest.event_id))
+        .map(|latest| orphaned(latest, now))
+        .collect();
+    if !lost.is_empty() {
+        tracing::warn!(%camera, incidents = lost.len(), "open incidents are not known any more and are closed");
+        sink.transitions(lost, analyzer.save()).await;
+    }
+    Ok(())
+}
+
+/// Incidents of cameras that are not configured any more end as `rule_disabled`. Returns those cameras.
+pub async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::Result<Vec<CameraId>> {
+    let known = shared.store.analyzed_cameras().await.context("reading the cameras' states")?;
+    let removed: Vec<_> = known.into_iter().filter(|id| config.cameras.iter().all(|camera| camera.id != *id)).collect();
+    for id in &removed {
+        // Nothing of its configuration is left: another camera lends what does not show in an event.
+        let Some(form) = config.cameras.first() else { break };
+        let gone = Camera {
+            id: id.clone(),
+            name: None,
+            gb_device_id: None,
+            place: Place::default(),
+            zones: Vec::new(),
+            rules: Vec::new(),
+            ..form.clone()
+        };
+        let mut analyzer = restore(shared, &gone).await?;
+        let mut sink = StoreSink::new(Arc::new(gone), models::no_model(), shared.clone());
+        while let Some(request) = analyzer.poll_snapshot() {
+            if let SnapshotRequest::Discard(snapshot) = request {
+                sink.discard(snapshot).await;
+            }
+        }
+        let steps: Vec<_> = std::iter::from_fn(|| analyzer.poll_transition()).collect();
+        if !steps.is_empty() {
+            sink.transitions(steps, analyzer.save()).await;
+        }
+        close_orphans(shared, id, &analyzer, &mut sink).await?;
+        sink.finish(analyzer.save()).await;
+        tracing::info!(camera = %id, "the camera is not configured any more");
+    }
+    Ok(removed)
+}
+
+/// The source with its secret read.
+pub fn resolve(source: &Source) -> anyhow::Result<ResolvedSource> {
+    Ok(match source {
+        Source::File { path, repeat } => ResolvedSource::File { path: path.clone(), repeat: *repeat },
+        Source::Rtsp(rtsp) => ResolvedSource::Rtsp {
+            url: rtsp.url.clone(),
+            username: rtsp.username.clone(),
+            password: rtsp.password.as_ref().map(SecretRef::resolve).transpose()?,
+            transport: rtsp.transport,
+        },
+    })
+}
