@@ -94,7 +94,8 @@ pub enum EvidenceRole {
 pub struct SnapshotId(pub u64);
 
 /// The analyzer's wish about the picture it has just been given (or one it had kept).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SnapshotRequest {
     /// Keep the current picture under this name.
     Keep(SnapshotId),
@@ -211,7 +212,7 @@ pub struct IncidentTransition {
     pub exceptions_checked: Vec<String>,
     /// An earlier incident of the same place.
     pub related: Option<Uuid>,
-    /// Set on the update that answers a verification.
+    /// Set on the step that answers a verification.
     pub verification: Option<Verification>,
 }
 

@@ -14,7 +14,7 @@ pub mod frame;
 pub mod geometry;
 pub mod ids;
 pub mod incident;
-mod lifecycle;
+pub mod lifecycle;
 pub mod rules;
 pub mod scene;
 pub mod schedule;

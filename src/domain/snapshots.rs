@@ -12,7 +12,6 @@ use super::incident::{EvidenceRef, EvidenceRole, SnapshotId, SnapshotRequest};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Snapshots {
     next: u64,
-    #[serde(skip)]
     requests: VecDeque<SnapshotRequest>,
 }
 
@@ -34,6 +33,12 @@ impl Snapshots {
         if let Some(evidence) = evidence {
             self.requests.push_back(SnapshotRequest::Discard(evidence.snapshot));
         }
+    }
+
+    /// After a restart: pictures that were still to be given up are, but the frame that was being
+    /// handled is gone, and with it what was to be kept of it.
+    pub(crate) fn resume(&mut self) {
+        self.requests.retain(|request| matches!(request, SnapshotRequest::Discard(_)));
     }
 
     pub(crate) fn poll(&mut self) -> Option<SnapshotRequest> {

@@ -17,6 +17,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::Timestamp;
 use super::camera::{CameraId, LookPlan, StreamState};
 use super::feedback::Feedback;
@@ -72,6 +74,11 @@ impl CameraAnalyzer {
     /// `saved`, the state of an earlier one of the same camera: what is still configured (same rule,
     /// zone and kind) keeps its incidents, and the others' close as `rule_disabled` at once, to be
     /// fetched with [`Self::poll_transition`].
+    ///
+    /// A state from after `now` is one from before the clock was set back. Which of the two times was
+    /// right cannot be known, so the state goes on at `now` with all its moments moved back by the
+    /// difference: nothing waits for the clock to catch up, and every span keeps its length. One that
+    /// cannot be moved is dropped; see [`Self::open_incidents`] for what that leaves behind.
     #[must_use]
     pub fn new(
         config: AnalyzerConfig,
@@ -91,7 +98,7 @@ impl CameraAnalyzer {
         let look_interval = look_interval.max(Duration::from_millis(100));
         let mut analyzer =
             Self { camera, look_interval, ids, core: Core::new(now), ground, watches, out: VecDeque::new() };
-        if let Some(saved) = saved {
+        if let Some(saved) = saved.and_then(|saved| saved.not_after(now)) {
             analyzer.restore(saved, now);
         }
         analyzer
@@ -117,7 +124,7 @@ impl CameraAnalyzer {
         self.advance(frame.captured_at);
         let at = self.core.now;
         let previous = self.core.last_look.replace(at);
-        self.core.down_since = None;
+        self.core.seen_until = at;
         let usable = self.core.view.observe(&frame.scene, at);
         self.core.note_view(at);
         if self.core.view.state() == ViewState::ViewChanged {
@@ -138,15 +145,18 @@ impl CameraAnalyzer {
         }
     }
 
-    /// Takes in that the stream's state changed at `at`.
-    pub fn handle_stream_state(&mut self, state: StreamState, at: Timestamp) {
+    /// Takes in that the look at the picture of `at` failed: the next one is wanted an interval later,
+    /// and the time without good looks goes on.
+    pub fn handle_look_failed(&mut self, at: Timestamp) {
         self.advance(at);
-        match state {
-            StreamState::Ok | StreamState::Degraded => self.core.down_since = None,
-            StreamState::Offline | StreamState::AuthFailed | StreamState::Busy | StreamState::CodecUnsupported => {
-                self.core.down_since.get_or_insert(self.core.now);
-            }
-        }
+        self.core.failed_look = self.core.failed_look.max(Some(at));
+    }
+
+    /// Takes in that the stream's state changed at `at`. Whether the camera is lost does not hang on
+    /// it: a stream that calls itself well may carry nothing that can be decoded, so what counts is
+    /// the time since the last good look.
+    pub fn handle_stream_state(&mut self, _state: StreamState, at: Timestamp) {
+        self.advance(at);
     }
 
     /// Takes in the platform's word on an incident; one on an incident that is not known is ignored.
@@ -175,7 +185,7 @@ impl CameraAnalyzer {
 
     fn fire(&mut self) {
         let at = self.core.now;
-        if self.core.lost_at().is_some_and(|lost| lost <= at) {
+        if self.core.lost_at() <= at {
             self.close_all(CloseReason::CameraLost, at);
         }
         if self.core.blind_at().is_some_and(|blind| blind <= at) {
@@ -209,7 +219,7 @@ impl CameraAnalyzer {
     #[must_use]
     pub fn poll_look(&self) -> LookPlan {
         let now = self.core.now;
-        let Some(last) = self.core.last_look else {
+        let Some(last) = self.core.last_try() else {
             return LookPlan { at: now, max_gap: self.look_interval * 2 };
         };
         if !self.watches.iter().any(|watch| watch.applies(now)) {
@@ -229,8 +239,21 @@ impl CameraAnalyzer {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let open = self.watches.iter().any(Watch::is_open);
-        let lost = [self.core.lost_at(), self.core.blind_at()].into_iter().flatten().filter(|_| open);
+        let lost = [Some(self.core.lost_at()), self.core.blind_at()].into_iter().flatten().filter(|_| open);
         self.watches.iter().filter_map(|watch| watch.next_deadline(self.core.now)).chain(lost).min()
+    }
+
+    /// Whether this incident is being reported now; only then does feedback that asks for a check get
+    /// an answer.
+    #[must_use]
+    pub fn is_open(&self, event_id: Uuid) -> bool {
+        self.open_incidents().any(|open| open == event_id)
+    }
+
+    /// The incidents that are being reported. One that was stored as open and is not among them after
+    /// [`Self::new`] is nobody's: [`lifecycle::orphaned`](super::lifecycle::orphaned) ends it.
+    pub fn open_incidents(&self) -> impl Iterator<Item = Uuid> + '_ {
+        self.watches.iter().filter_map(Watch::open_incident)
     }
 
     /// What can be made of the camera's pictures.
@@ -244,8 +267,8 @@ impl CameraAnalyzer {
         self.ground.iter()
     }
 
-    /// Everything that must survive a restart. Transitions and wishes that were not drained are not
-    /// part of it.
+    /// Everything that must survive a restart. Transitions that were not drained are not part of it;
+    /// of the wishes, each `Discard` is, so that one may come again after a restart.
     #[must_use]
     pub fn save(&self) -> AnalyzerState {
         AnalyzerState { core: self.core.clone(), watches: self.watches.iter().map(Watch::save).collect() }

@@ -120,8 +120,9 @@ impl Run {
 
     fn restart(&mut self) {
         let stored = serde_json::to_string(&self.street.analyzer.save()).unwrap();
-        let state = serde_json::from_str(&stored).unwrap();
-        let fresh = Street::continued(rules(), Some(state), Timestamp::MIN);
+        let state: AnalyzerState = serde_json::from_str(&stored).unwrap();
+        let now = state.as_of();
+        let fresh = Street::continued(rules(), Some(state), now);
         self.street.analyzer = fresh.analyzer;
     }
 }

@@ -1,13 +1,16 @@
 //! What an analyzer remembers, in a form that can be stored.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::LOST_AFTER;
 use super::watch::WatchRecord;
 use crate::domain::Timestamp;
 use crate::domain::scene::{ViewMonitor, ViewState};
 use crate::domain::snapshots::Snapshots;
-use crate::domain::time::{after, elapsed};
+use crate::domain::time::{after, before, elapsed};
 use crate::domain::tracker::Tracker;
 
 /// Everything of a camera that survives a restart and a change of the configuration: baseline,
@@ -20,11 +23,40 @@ pub struct AnalyzerState {
 }
 
 impl AnalyzerState {
-    /// The latest moment the analyzer has decided anything at. A clock that starts earlier (a box
-    /// without a battery) has to be brought up to it first: frames from before it are ignored.
+    /// The latest moment the analyzer has decided anything at. Where the clock is behind it, because
+    /// it was set back or the box has no battery for it, `CameraAnalyzer::new` moves the state; the
+    /// difference is worth a line in the log.
     #[must_use]
     pub fn as_of(&self) -> Timestamp {
         self.core.now
+    }
+
+    /// The state as it would be, had everything happened earlier by what it is ahead of `now`: every
+    /// moment in it is moved by the same amount, so that dwell times, cool-downs and deadlines keep
+    /// their lengths. `None` if it is not of this version.
+    pub(super) fn not_after(self, now: Timestamp) -> Option<Self> {
+        let ahead = elapsed(now, self.as_of());
+        if ahead.is_zero() {
+            return Some(self);
+        }
+        // The stored form names every moment, also those of rules that do not know of clocks set back.
+        let mut stored = serde_json::to_value(self).ok()?;
+        move_back(&mut stored, ahead);
+        serde_json::from_value(stored).ok()
+    }
+}
+
+/// Moves every moment in `stored`. Only a moment reads as one: names of rules and zones hold no colon.
+fn move_back(stored: &mut Value, by: Duration) {
+    match stored {
+        Value::String(text) => {
+            if let Ok(moment) = text.parse::<Timestamp>() {
+                *text = before(moment, by).to_string();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| move_back(item, by)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| move_back(field, by)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -35,7 +67,10 @@ pub(super) struct Core {
     pub(super) now: Timestamp,
     pub(super) last_look: Option<Timestamp>,
     pub(super) last_usable: Option<Timestamp>,
-    pub(super) down_since: Option<Timestamp>,
+    /// The latest look that failed.
+    pub(super) failed_look: Option<Timestamp>,
+    /// Up to when the pictures are accounted for: the last good look, or the start.
+    pub(super) seen_until: Timestamp,
     pub(super) blind_since: Option<Timestamp>,
     pub(super) view: ViewMonitor,
     pub(super) tracker: Tracker,
@@ -48,7 +83,8 @@ impl Core {
             now,
             last_look: None,
             last_usable: None,
-            down_since: None,
+            failed_look: None,
+            seen_until: now,
             blind_since: None,
             view: ViewMonitor::default(),
             tracker: Tracker::default(),
@@ -60,9 +96,9 @@ impl Core {
     /// does not count as time without pictures.
     pub(super) fn resumed(mut self, now: Timestamp) -> Self {
         let away = elapsed(self.now, now);
-        for since in [&mut self.down_since, &mut self.blind_since] {
-            *since = since.map(|since| after(since, away));
-        }
+        self.seen_until = after(self.seen_until, away);
+        self.blind_since = self.blind_since.map(|since| after(since, away));
+        self.snapshots.resume();
         self.now = self.now.max(now);
         self
     }
@@ -76,9 +112,14 @@ impl Core {
         }
     }
 
-    /// When the camera counts as lost, if it stays as it is.
-    pub(super) fn lost_at(&self) -> Option<Timestamp> {
-        self.down_since.map(|since| after(since, LOST_AFTER))
+    /// The latest try at a look, good or not.
+    pub(super) fn last_try(&self) -> Option<Timestamp> {
+        self.last_look.max(self.failed_look)
+    }
+
+    /// When the camera counts as lost, if no look succeeds before.
+    pub(super) fn lost_at(&self) -> Timestamp {
+        after(self.seen_until, LOST_AFTER)
     }
 
     /// When nothing can be said of the zones any more, if the view stays as it is.

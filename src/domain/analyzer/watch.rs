@@ -1,6 +1,7 @@
 //! One rule at work on its zone: judgement, incident, and the schedule they stand under.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::Timestamp;
 use crate::domain::feedback::{Feedback, Verdict};
@@ -71,6 +72,10 @@ impl Watch {
 
     pub(super) fn is_open(&self) -> bool {
         self.lifecycle.is_open()
+    }
+
+    pub(super) fn open_incident(&self) -> Option<Uuid> {
+        self.lifecycle.open_incident()
     }
 
     /// Whether the rule looks for anything at this moment.

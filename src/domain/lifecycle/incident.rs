@@ -289,12 +289,20 @@ impl OpenIncident {
         if reason != CloseReason::Cleared {
             self.last.evidence.clear();
         }
-        if reason == CloseReason::Cleared
-            && let Some(pending) = self.verification.filter(|pending| pending.due <= at)
-        {
-            let result = VerificationResult::Cleared;
-            self.last.verification = Some(Verification { result, checked_at: at, feedback_seq: pending.seq });
-        }
+        // Whoever asked for a check gets an answer, also where the end comes before the check was due.
+        self.last.verification = self.verification.map(|pending| {
+            let result = match reason {
+                CloseReason::Cleared => VerificationResult::Cleared,
+                // It ends at a look that has seen it.
+                CloseReason::Superseded => VerificationResult::StillPresent,
+                CloseReason::CameraLost
+                | CloseReason::ViewChanged
+                | CloseReason::RuleDisabled
+                | CloseReason::Retracted
+                | CloseReason::MaxDuration => VerificationResult::CannotTell,
+            };
+            Verification { result, checked_at: at, feedback_seq: pending.seq }
+        });
         self.last.cleared = cleared;
         self.report(Phase::Closed(reason), at, desk);
         Ended { last: self.last, opened_at, last_report, finished: self.settled_at.is_some() }

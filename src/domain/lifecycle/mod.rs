@@ -48,6 +48,26 @@ pub(crate) struct Desk<'a> {
     pub(crate) out: &'a mut VecDeque<IncidentTransition>,
 }
 
+/// The step that ends, at `at`, an incident that was last told as `latest`, not closed, and that no
+/// analyzer knows any more because its state was lost.
+///
+/// The reason is `camera_lost`: of the contract's reasons only that one and `view_changed` mean *no
+/// longer known*, and nothing is known of a changed view either. It claims neither that the incident
+/// was solved, nor that it never was one, nor that another took its place. It is not dated before
+/// `latest`, even if the clock is.
+#[must_use]
+pub fn orphaned(latest: &IncidentTransition, at: Timestamp) -> IncidentTransition {
+    IncidentTransition {
+        revision: latest.revision.saturating_add(1),
+        phase: Phase::Closed(CloseReason::CameraLost),
+        at: at.max(latest.at),
+        cleared: None,
+        evidence: Vec::new(),
+        verification: None,
+        ..latest.clone()
+    }
+}
+
 /// What the rule has to know of its incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -70,6 +90,10 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    pub(crate) fn open_incident(&self) -> Option<Uuid> {
+        self.open.as_ref().map(OpenIncident::id)
     }
 
     pub(crate) fn is_about(&self, event_id: Uuid) -> bool {
