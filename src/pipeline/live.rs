@@ -1,29 +1,21 @@
 //! Everything that runs in `gridwatch run`, put together; stopped along the data path.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use crate::clock::Clock;
-use crate::config::{Camera, Config, Delivery, Source};
-use crate::domain::analyzer::CameraAnalyzer;
+use crate::config::{Config, Delivery};
 use crate::domain::budget::AlertBudget;
-use crate::domain::camera::CameraId;
-use crate::domain::ids::RandomIds;
-use crate::inference::ModelInfo;
-use crate::media::boundary::{ResolvedSource, WatchCamera};
+use crate::domain::camera::StreamState;
 use crate::media::live::{Media, MediaOptions};
-use crate::pipeline::analyze::{CameraLoop, Timers};
 use crate::pipeline::board::Board;
-use crate::pipeline::deliver::{Shared, StoreSink};
-use crate::pipeline::infer::{InferenceThread, Inferrer};
+use crate::pipeline::cameras::{CameraStarter, close_removed_cameras};
+use crate::pipeline::deliver::Shared;
+use crate::pipeline::infer::InferenceThread;
 use crate::pipeline::ledger::StoreLedger;
 use crate::pipeline::link;
 use crate::pipeline::message::EventWriter;
@@ -31,14 +23,8 @@ use crate::pipeline::models::{self, Models};
 use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{CameraInputs, Desk};
 use crate::pipeline::publish::spool;
-use crate::pipeline::replay::{analyzer_config, scene_meter};
-use crate::pipeline::see::Eyes;
 use crate::spool::Spool;
 use crate::store::Store;
-use crate::telemetry::camera_span;
-
-/// Words of the platform that wait for one camera.
-const INPUTS: usize = 16;
 
 /// Share of the time to stop that each part gets.
 const CAMERAS_STOP: Duration = Duration::from_secs(5);
@@ -118,7 +104,7 @@ impl Live {
     /// One line for `systemctl status`.
     pub async fn status_line(&self) -> String {
         let cameras = self.shared.board.read();
-        let well = cameras.values().filter(|facts| facts.stream == crate::domain::camera::StreamState::Ok).count();
+        let well = cameras.values().filter(|facts| facts.stream == StreamState::Ok).count();
         let waiting =
             self.store.pending().await.map_or_else(|error| error.to_string(), |pending| pending.ready.to_string());
         let lost = self.store.accounting().await.map_or_else(|error| error.to_string(), |all| all.lost.to_string());
