@@ -107,6 +107,7 @@ impl StoreSink {
             snapshots_used: used,
             drafts,
             analyzer_state: Some(serde_json::to_string(state)?),
+            feedback_applied: Vec::new(),
         };
         self.shared.store.commit(commit).await?;
         self.saved_at = step.at;
@@ -194,6 +195,7 @@ impl StoreSink {
                     snapshots_used: Vec::new(),
                     drafts: Vec::new(),
                     analyzer_state: Some(state),
+                    feedback_applied: Vec::new(),
                 };
                 self.shared.store.commit(commit).await.map(drop)
             }
