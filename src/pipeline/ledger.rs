@@ -52,7 +52,7 @@ impl AuthLedger for StoreLedger {
     fn clear<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             self.memory.clear(key).await;
-            if let Err(error) = self.store.clear_auth(key.host.clone(), key.account.clone()).await {
+            if let Err(error) = self.store.clear_auth(stored(key)).await {
                 tracing::error!(host = key.host, %error, "an accepted login cannot be recorded");
             }
         })

@@ -6,12 +6,20 @@
 //! <directory>/<event_id>/<evidence>.jpg     its pictures
 //! ```
 //! A file appears whole or not at all, and survives a power cut once `write` has returned.
+//!
+//! Whoever fetches the files deletes them. Where nobody does, a spool with a limit refuses more, so that
+//! messages wait in the outbox and its quota decides; [`Spool::expire`] keeps the retention of pictures.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use uuid::Uuid;
+
+use crate::domain::Timestamp;
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,29 +36,77 @@ pub enum Item<'a> {
     },
 }
 
-/// A spool directory that cannot be written.
+/// Why the spool does not take a message.
 #[derive(Debug, thiserror::Error)]
-#[error("spool {path}: {source}")]
-pub struct SpoolError {
-    /// What was to be written.
-    pub path: PathBuf,
-    /// Why it was not.
-    pub source: io::Error,
+pub enum SpoolError {
+    /// The disk says no.
+    #[error("spool {path}: {source}")]
+    File {
+        /// What was to be read or written.
+        path: PathBuf,
+        /// Why it was not.
+        source: io::Error,
+    },
+    /// Nobody fetches what is there; the message stays where it came from.
+    #[error("spool {directory}: full ({used} of {limit} bytes); events have to be fetched from it and deleted")]
+    Full {
+        /// The spool.
+        directory: PathBuf,
+        /// Bytes there.
+        used: u64,
+        /// Bytes that may be there.
+        limit: u64,
+    },
+}
+
+/// What tidying took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expired {
+    /// Files.
+    pub files: u64,
+    /// Their sizes together.
+    pub bytes: u64,
 }
 
 /// A spool directory.
 #[derive(Debug, Clone)]
 pub struct Spool {
     directory: PathBuf,
+    limit: u64,
+    /// Bytes as last counted, and what was written since; what others fetched is not taken off.
+    used: Arc<AtomicU64>,
 }
 
 impl Spool {
-    /// The spool in `directory`, which is made if it is not there.
+    /// The spool in `directory`, which is made if it is not there; without a limit.
     pub fn new(directory: PathBuf) -> Result<Self, SpoolError> {
-        match fs::create_dir_all(&directory) {
-            Ok(()) => Ok(Self { directory }),
-            Err(source) => Err(SpoolError { path: directory, source }),
+        Self::limited(directory, u64::MAX)
+    }
+
+    /// A spool that refuses what would make its files larger than `max_bytes` together.
+    pub fn limited(directory: PathBuf, max_bytes: u64) -> Result<Self, SpoolError> {
+        if let Err(source) = fs::create_dir_all(&directory) {
+            return Err(SpoolError::File { path: directory, source });
         }
+        let spool = Self { directory, limit: max_bytes, used: Arc::default() };
+        if max_bytes < u64::MAX {
+            spool.count()?;
+        }
+        Ok(spool)
+    }
+
+    /// Deletes what was written before `before`, fetched or not. Blocks.
+    pub fn expire(&self, before: Timestamp) -> Result<Expired, SpoolError> {
+        let before = SystemTime::from(before);
+        let mut expired = Expired::default();
+        for (path, file) in self.files()? {
+            if file.modified().is_ok_and(|at| at < before) {
+                fs::remove_file(&path).or_else(ignore_missing).map_err(|source| SpoolError::File { path, source })?;
+                expired.files += 1;
+                expired.bytes += file.len();
+            }
+        }
+        Ok(expired)
     }
 
     /// Writes one message; the same message again changes nothing. Blocks until the disk has it.
@@ -61,18 +117,51 @@ impl Spool {
             Item::Evidence { id } => format!("{id}.jpg"),
         };
         let path = folder.join(&name);
-        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
-        let written =
-            if plain { self.replace(&folder, &name, body) } else { Err(io::ErrorKind::InvalidFilename.into()) };
-        written.map_err(|source| SpoolError { path: path.clone(), source })?;
+        let failed = |source| SpoolError::File { path: path.clone(), source };
+        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.') {
+            return Err(failed(io::ErrorKind::InvalidFilename.into()));
+        }
+        if fs::read(&path).is_ok_and(|there| there == body) {
+            return Ok(path);
+        }
+        self.reserve(body.len() as u64)?;
+        self.replace(&folder, &name, body).map_err(failed)?;
+        self.used.fetch_add(body.len() as u64, Ordering::Relaxed);
         Ok(path)
+    }
+
+    /// Whether there is room; counts anew before it says no, because files may have been fetched.
+    fn reserve(&self, bytes: u64) -> Result<(), SpoolError> {
+        let fits = |used: u64| used.saturating_add(bytes) <= self.limit;
+        if fits(self.used.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        let used = self.count()?;
+        let full = SpoolError::Full { directory: self.directory.clone(), used, limit: self.limit };
+        if fits(used) { Ok(()) } else { Err(full) }
+    }
+
+    fn count(&self) -> Result<u64, SpoolError> {
+        let used = self.files()?.iter().map(|(_, file)| file.len()).sum();
+        self.used.store(used, Ordering::Relaxed);
+        Ok(used)
+    }
+
+    /// Every file of every event. What is fetched meanwhile is left out.
+    fn files(&self) -> Result<Vec<(PathBuf, Metadata)>, SpoolError> {
+        let mut found = Vec::new();
+        for folder in entries(&self.directory)? {
+            if folder.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let files = entries(&folder.path())?;
+                let sized = files.into_iter().filter_map(|file| Some((file.path(), file.metadata().ok()?)));
+                found.extend(sized.filter(|(_, file)| file.is_file()));
+            }
+        }
+        Ok(found)
     }
 
     fn replace(&self, folder: &Path, name: &str, body: &[u8]) -> io::Result<()> {
         let path = folder.join(name);
-        if fs::read(&path).is_ok_and(|there| there == body) {
-            return Ok(());
-        }
         if !folder.exists() {
             fs::create_dir_all(folder)?;
             File::open(&self.directory)?.sync_all()?;
@@ -84,6 +173,18 @@ impl Spool {
         fs::rename(&temporary, &path)?;
         File::open(folder)?.sync_all()
     }
+}
+
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, SpoolError> {
+    let failed = |source| SpoolError::File { path: folder.to_owned(), source };
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listing => listing.map_err(failed)?.collect::<io::Result<_>>().map_err(failed),
+    }
+}
+
+fn ignore_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 #[cfg(test)]

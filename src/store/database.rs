@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::watch;
+use url::Url;
 use uuid::Uuid;
 
-use super::{OpenReport, StoreError, pictures};
+use super::{AuthKey, OpenReport, StoreError, pictures};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
@@ -23,16 +24,20 @@ CREATE TABLE counter(name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE loss(reason TEXT, class INTEGER, n INTEGER NOT NULL, first_ms INTEGER, last_ms INTEGER,
   PRIMARY KEY(reason, class)) WITHOUT ROWID;
 CREATE TABLE event(event_id BLOB PRIMARY KEY, camera TEXT NOT NULL, revision INTEGER NOT NULL,
-  closed INTEGER NOT NULL, touched_ms INTEGER NOT NULL, feedback_seq INTEGER, feedback TEXT) WITHOUT ROWID;
+  closed INTEGER NOT NULL, touched_ms INTEGER NOT NULL, feedback_seq INTEGER, feedback TEXT,
+  published INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE transition(event_id BLOB REFERENCES event ON DELETE CASCADE, revision INTEGER,
   body TEXT NOT NULL, PRIMARY KEY(event_id, revision)) WITHOUT ROWID;
+CREATE TABLE unapplied(event_id BLOB PRIMARY KEY REFERENCES event ON DELETE CASCADE, seq INTEGER NOT NULL,
+  body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE picture(id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, width INTEGER NOT NULL,
   height INTEGER NOT NULL, sha256 TEXT NOT NULL, redaction TEXT NOT NULL, captured_ms INTEGER NOT NULL,
   present INTEGER NOT NULL DEFAULT 1);
 CREATE TABLE snapshot(camera TEXT, snapshot INTEGER, picture INTEGER NOT NULL REFERENCES picture,
   PRIMARY KEY(camera, snapshot)) WITHOUT ROWID;
 CREATE TABLE evidence(id INTEGER PRIMARY KEY, event_id BLOB NOT NULL REFERENCES event ON DELETE CASCADE,
-  name TEXT NOT NULL, role TEXT NOT NULL, picture INTEGER NOT NULL REFERENCES picture, UNIQUE(event_id, name));
+  name TEXT NOT NULL, role TEXT NOT NULL, picture INTEGER NOT NULL REFERENCES picture,
+  topic TEXT NOT NULL, enqueued INTEGER NOT NULL DEFAULT 0, UNIQUE(event_id, name));
 CREATE INDEX evidence_picture ON evidence(picture);
 CREATE INDEX snapshot_picture ON snapshot(picture);
 CREATE TABLE garbage(picture INTEGER PRIMARY KEY);
@@ -47,7 +52,7 @@ CREATE INDEX outbox_event ON outbox(event_id, revision);
 CREATE TABLE gone(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, told INTEGER);
 CREATE TABLE analyzer(camera TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE auth_stop(host TEXT, account TEXT, fingerprint TEXT NOT NULL, failures INTEGER NOT NULL,
-  at_ms INTEGER NOT NULL, PRIMARY KEY(host, account)) WITHOUT ROWID;
+  at_ms INTEGER NOT NULL, PRIMARY KEY(host, account, fingerprint)) WITHOUT ROWID;
 ";
 
 /// The connection and what belongs to it; lives on the store's thread.
@@ -175,6 +180,27 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         return Err(damaged("no epoch"));
     }
     Ok(connection)
+}
+
+/// Refused logins, read without the lock and without leaving a file behind.
+pub(super) fn read_auth_failures(directory: &Path) -> Result<Vec<(AuthKey, u32)>, StoreError> {
+    let path = directory.join(FILE_NAME);
+    if !path.try_exists().map_err(|error| file_error(&path, error))? {
+        return Ok(Vec::new());
+    }
+    let mut url = Url::from_file_path(std::path::absolute(&path).map_err(|error| file_error(&path, error))?)
+        .map_err(|()| file_error(&path, std::io::ErrorKind::InvalidFilename.into()))?;
+    // Without a log nobody writes, and SQLite would make one.
+    if !directory.join("gridwatch.db-wal").exists() {
+        url.set_query(Some("immutable=1"));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(url.as_str(), flags)?;
+    let mut statement = connection.prepare("SELECT host, account, fingerprint, failures FROM auth_stop")?;
+    let rows = statement.query_map([], |row| {
+        Ok((AuthKey { host: row.get(0)?, account: row.get(1)?, fingerprint: row.get(2)? }, row.get(3)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {

@@ -195,7 +195,8 @@ impl Store {
     }
 
     /// Writes what one look changed. When this returns, it survives a power cut. The numbers are those
-    /// of the drafts, in order.
+    /// of the drafts, in order. A step whose event and revision are there already is left out with its
+    /// drafts, so that a commit may be repeated.
     pub async fn commit(&self, commit: Commit) -> Result<Vec<Seq>, StoreError> {
         self.call(move |db| db.commit(&commit)).await
     }
@@ -215,12 +216,17 @@ impl Store {
         self.call(move |db| db.receipt(event_id, revision)).await
     }
 
+    /// Whether the platform has ever sent a receipt.
+    pub async fn receipts_seen(&self) -> Result<bool, StoreError> {
+        self.call(Database::receipts_seen).await
+    }
+
     /// Messages that wait.
     pub async fn pending(&self) -> Result<Pending, StoreError> {
         self.call(Database::pending).await
     }
 
-    /// Sends again what was written since. Returns how many messages that is.
+    /// Sends again what was written since, also what was quarantined. Returns how many messages that is.
     pub async fn resync(&self, since: Since) -> Result<u64, StoreError> {
         self.call(move |db| db.resync(since)).await
     }
@@ -260,12 +266,34 @@ impl Store {
         self.call(move |db| db.latest_event(event_id)).await
     }
 
-    /// Records the platform's word; the highest `seq` of an event wins.
+    /// Latest steps of a camera's incidents that are not closed, the oldest incident first.
+    pub async fn open_events(&self, camera: CameraId) -> Result<Vec<IncidentTransition>, StoreError> {
+        self.call(move |db| db.open_events(&camera)).await
+    }
+
+    /// Records the platform's word; the highest `seq` of an event wins. A verdict (rejected, false alarm,
+    /// handled, closed) counts as not applied until it is marked.
     pub async fn record_feedback(&self, feedback: Feedback) -> Result<FeedbackOutcome, StoreError> {
         self.call(move |db| db.record_feedback(&feedback)).await
     }
 
-    /// How often this account was refused since its configuration changed.
+    /// Verdicts on a camera's incidents that its analyzer has not applied; the latest of each incident.
+    pub async fn unapplied_feedback(&self, camera: CameraId) -> Result<Vec<Feedback>, StoreError> {
+        self.call(move |db| db.unapplied_feedback(&camera)).await
+    }
+
+    /// The verdict of this number, and those before it, have taken effect or can have none.
+    pub async fn mark_applied(&self, event_id: Uuid, seq: u64) -> Result<(), StoreError> {
+        self.call(move |db| db.mark_applied(event_id, seq)).await
+    }
+
+    /// Refused logins as they were last written, for a process that must not write: neither waits for a
+    /// running gateway nor changes anything. Empty if there is no database.
+    pub fn read_auth_failures(config: &Storage) -> Result<Vec<(AuthKey, u32)>, StoreError> {
+        database::read_auth_failures(&config.state_dir)
+    }
+
+    /// How often this account was refused with these credentials.
     pub async fn auth_failures(&self, key: AuthKey) -> Result<u32, StoreError> {
         self.call(move |db| db.auth_failures(&key)).await
     }
@@ -275,9 +303,9 @@ impl Store {
         self.call(move |db| db.record_auth_failure(&key)).await
     }
 
-    /// The account works: forgets its refusals.
-    pub async fn clear_auth(&self, host: String, account: String) -> Result<(), StoreError> {
-        self.call(move |db| db.clear_auth(&host, &account)).await
+    /// The account works with these credentials: forgets their refusals.
+    pub async fn clear_auth(&self, key: AuthKey) -> Result<(), StoreError> {
+        self.call(move |db| db.clear_auth(&key)).await
     }
 
     /// Deletes what is too old, gives up what is too much, checks the accounting. To be called every

@@ -1,6 +1,6 @@
 //! Messages: written, sent, acknowledged, accounted for.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
@@ -40,25 +40,41 @@ impl Database {
             }
             result => result,
         }?;
-        self.limit_pictures()?;
-        self.collect_garbage()?;
         self.wake();
+        self.tidy_after(&commit.camera);
         Ok(result)
     }
 
     fn try_commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
         let (now, epoch) = (self.now_ms(), self.epoch);
         self.transact(|tx| {
+            let mut repeated = HashSet::new();
             for step in &commit.transitions {
-                incidents::record(tx, &commit.camera, step)?;
+                if !incidents::record(tx, &commit.camera, step)? {
+                    repeated.insert((step.event_id, step.revision));
+                }
             }
             for used in &commit.snapshots_used {
-                use_snapshot(tx, &commit.camera, used, now)?;
+                use_snapshot(tx, &commit.camera, used)?;
             }
             if let Some(state) = &commit.analyzer_state {
                 tx.execute("INSERT OR REPLACE INTO analyzer VALUES(?1, ?2)", [commit.camera.as_str(), state])?;
             }
-            commit.drafts.iter().map(|draft| enqueue(tx, draft, epoch, now)).collect()
+            for &(event_id, seq) in &commit.feedback_applied {
+                incidents::applied(tx, event_id, seq)?;
+            }
+            let mut numbers = Vec::new();
+            for draft in &commit.drafts {
+                tx.execute("UPDATE event SET published = 1 WHERE event_id = ?1", [draft.event.0])?;
+                numbers.extend(match repeated.contains(&draft.event) {
+                    true => number_of(tx, draft.event)?,
+                    false => Some(enqueue(tx, draft, epoch, now)?),
+                });
+            }
+            let events = commit.drafts.iter().map(|draft| draft.event.0);
+            let events: BTreeSet<Uuid> = events.chain(commit.snapshots_used.iter().map(|used| used.event_id)).collect();
+            events.into_iter().try_for_each(|event_id| enqueue_pictures(tx, event_id, now))?;
+            Ok(numbers)
         })
     }
 
@@ -137,12 +153,20 @@ impl Database {
     }
 
     pub(super) fn receipt(&mut self, event_id: Uuid, revision: u32) -> Result<u64, StoreError> {
-        let released = self.connection.execute(
-            "UPDATE outbox SET state = 2, acked = 1, due_ms = NULL WHERE event_id = ?1 AND
-             ((revision = ?2 AND state < 2) OR (revision < ?2 AND state = 1))",
-            params![event_id, revision],
-        )?;
-        Ok(released as u64)
+        self.transact(|tx| {
+            tx.execute("INSERT OR IGNORE INTO meta VALUES('receipts_seen', 1)", [])?;
+            let released = tx.execute(
+                "UPDATE outbox SET state = 2, acked = 1, due_ms = NULL WHERE event_id = ?1 AND
+                 ((revision = ?2 AND state < 2) OR (revision < ?2 AND state = 1))",
+                params![event_id, revision],
+            )?;
+            Ok(released as u64)
+        })
+    }
+
+    pub(super) fn receipts_seen(&mut self) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS(SELECT 1 FROM meta WHERE key = 'receipts_seen')";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
 
     pub(super) fn pending(&mut self) -> Result<Pending, StoreError> {
@@ -208,21 +232,42 @@ impl Database {
     }
 }
 
-fn use_snapshot(tx: &Connection, camera: &CameraId, used: &SnapshotUse, now: i64) -> Result<(), StoreError> {
+/// Gives a snapshot to an event; one that has it already keeps it.
+fn use_snapshot(tx: &Connection, camera: &CameraId, used: &SnapshotUse) -> Result<(), StoreError> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM evidence WHERE event_id = ?1 AND name = ?2)";
+    if tx.query_row(sql, params![used.event_id, used.id], |row| row.get(0))? {
+        return Ok(());
+    }
     let number = i64::try_from(used.snapshot.0).unwrap_or(i64::MAX);
     let sql = "SELECT picture FROM snapshot JOIN picture ON picture.id = picture WHERE camera = ?1 AND snapshot = ?2 AND present";
     let picture: Option<i64> = tx.query_row(sql, params![camera.as_str(), number], |row| row.get(0)).optional()?;
     let missing = || StoreError::NoSnapshot { camera: camera.to_string(), snapshot: used.snapshot.0 };
     let picture = picture.ok_or_else(missing)?;
     tx.execute(
-        "INSERT INTO evidence(event_id, name, role, picture) VALUES(?1, ?2, ?3, ?4)",
-        params![used.event_id, used.id, serde_json::to_string(&used.role)?, picture],
+        "INSERT INTO evidence(event_id, name, role, picture, topic) VALUES(?1, ?2, ?3, ?4, ?5)",
+        params![used.event_id, used.id, serde_json::to_string(&used.role)?, picture, used.topic],
     )?;
-    tx.execute(
-        "INSERT INTO outbox(event_id, class, topic, content_type, evidence, created_ms) VALUES(?1, ?2, ?3, 'image/jpeg', ?4, ?5)",
-        params![used.event_id, Class::Evidence as i64, used.topic, tx.last_insert_rowid(), now],
-    )?;
-    count(tx, "produced", 1)
+    Ok(())
+}
+
+/// Makes messages of a published event's pictures that were never one.
+fn enqueue_pictures(tx: &Connection, event_id: Uuid, now: i64) -> Result<(), StoreError> {
+    let sql = "INSERT INTO outbox(event_id, class, topic, content_type, evidence, created_ms)
+               SELECT event_id, ?2, topic, 'image/jpeg', evidence.id, ?3 FROM evidence JOIN event USING(event_id)
+               JOIN picture ON picture.id = picture WHERE event_id = ?1 AND published AND NOT enqueued AND present
+               ORDER BY evidence.id";
+    let produced = tx.prepare_cached(sql)?.execute(params![event_id, Class::Evidence as i64, now])?;
+    if produced == 0 {
+        return Ok(());
+    }
+    tx.execute("UPDATE evidence SET enqueued = 1 WHERE event_id = ?1", [event_id])?;
+    count(tx, "produced", produced as u64)
+}
+
+/// Number of a message that was written before; `None` if it is not kept any more.
+fn number_of(tx: &Connection, (event_id, revision): (Uuid, u32)) -> Result<Option<Seq>, StoreError> {
+    let sql = "SELECT seq FROM outbox WHERE event_id = ?1 AND revision = ?2";
+    Ok(tx.query_row(sql, params![event_id, revision], |row| row.get(0)).optional()?.map(Seq))
 }
 
 fn enqueue(tx: &Connection, draft: &Draft, epoch: Epoch, now: i64) -> Result<Seq, StoreError> {

@@ -61,14 +61,15 @@ impl Database {
             tx.execute("INSERT INTO snapshot VALUES(?1, ?2, ?3)", params![camera.as_str(), number, id])?;
             Ok(())
         })?;
-        self.limit_pictures()?;
-        self.collect_garbage()
+        self.tidy_after(camera);
+        Ok(())
     }
 
     pub(super) fn discard_snapshot(&mut self, camera: &CameraId, snapshot: SnapshotId) -> Result<(), StoreError> {
         let number = i64::try_from(snapshot.0).unwrap_or(i64::MAX);
         self.transact(|tx| let_go_of_snapshot(tx, camera, number))?;
-        self.collect_garbage()
+        self.tidy_after(camera);
+        Ok(())
     }
 
     pub(super) fn snapshot_meta(

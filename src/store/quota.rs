@@ -6,6 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::database::{Database, file_error};
 use super::{Housekeeping, StoreError, outbox, pictures};
+use crate::domain::camera::CameraId;
 
 /// Space to fall back on when the disk is full, in bytes.
 const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
@@ -44,6 +45,14 @@ impl Database {
             tracing::warn!(messages = messages_lost, "given up for space");
         }
         Ok(Housekeeping { pictures_removed, messages_lost, balanced: accounting.balances() })
+    }
+
+    /// Keeps the pictures within their limit after something that is durable. What goes wrong here is done
+    /// again by [`Database::housekeep`], and must not make that look undone.
+    pub(super) fn tidy_after(&mut self, camera: &CameraId) {
+        if let Err(error) = self.limit_pictures().and_then(|_| self.collect_garbage()) {
+            tracing::warn!(%camera, %error, "pictures cannot be tidied");
+        }
     }
 
     /// Deletes acknowledged messages, closed incidents and their pictures past the retention.

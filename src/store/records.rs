@@ -111,6 +111,9 @@ pub struct SnapshotUse {
 }
 
 /// Everything that one look at a camera changed, written in one transaction.
+///
+/// An event is published from the first commit on that holds a draft of it. Pictures of an event that is
+/// not published yet are kept with it, and become messages in that commit.
 #[derive(Debug)]
 pub struct Commit {
     /// The camera.
@@ -123,6 +126,8 @@ pub struct Commit {
     pub drafts: Vec<Draft>,
     /// The analyzer's state after it.
     pub analyzer_state: Option<String>,
+    /// Feedback (event and `seq`) that the analyzer's state contains.
+    pub feedback_applied: Vec<(Uuid, u64)>,
 }
 
 /// Local key of a message.
@@ -195,6 +200,8 @@ pub struct EventRecord {
     pub latest: IncidentTransition,
     /// Latest feedback.
     pub feedback: Option<Feedback>,
+    /// Whether a message of it was ever written.
+    pub published: bool,
 }
 
 /// An account at a camera. The fingerprint changes when the configuration of it does.

@@ -99,6 +99,7 @@ fn commit_of(event_id: Uuid, revision: u32, phase: Phase) -> Commit {
         snapshots_used: Vec::new(),
         drafts: vec![Draft { class, topic, content_type, event: (event_id, revision), render }],
         analyzer_state: Some(format!("{{\"revision\":{revision}}}")),
+        feedback_applied: Vec::new(),
     }
 }
 
