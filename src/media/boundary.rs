@@ -22,6 +22,9 @@ use crate::domain::frame::Frame;
 pub trait FrameSource: Send {
     /// The next thing that happens, given when the next picture is wanted. Cancel-safe: a call that
     /// is dropped loses nothing, and the next call may bring another plan.
+    ///
+    /// Each frame that is returned answers the request for it: the next call asks for another, later one,
+    /// even with the same plan. Until then the source makes no further frame.
     fn next(&mut self, plan: LookPlan) -> impl Future<Output = SourceEvent> + Send;
 }
 
@@ -165,7 +168,7 @@ pub struct MediaCounts {
     pub decoded: u64,
     /// Access units or pictures that the decoder refused, or gave back damaged.
     pub decode_errors: u64,
-    /// Frames that nobody fetched before the next one came.
+    /// Frames that were older than the plan when they were ready or fetched.
     pub replaced: u64,
     /// Connections made.
     pub sessions: u64,

@@ -8,13 +8,11 @@
 //! ```
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{oneshot, watch};
-use tokio::time::Sleep;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -27,29 +25,15 @@ use super::pool::{DecodeJob, Outcome};
 use super::selector::PictureSelector;
 use super::session::Session;
 use crate::domain::backoff::Backoff;
-use crate::domain::camera::{LookPlan, StreamInfo, StreamState};
+use crate::domain::camera::{StreamInfo, StreamState};
 use crate::domain::{SignedDuration, Timestamp};
+use crate::telemetry;
 
 /// Until `stop`, the end of a clip, or for ever.
-pub(super) async fn run(
-    camera: WatchCamera,
-    shared: Arc<Shared>,
-    mailbox: Arc<Mailbox>,
-    plans: watch::Receiver<Option<LookPlan>>,
-    stop: CancellationToken,
-) {
-    let span = tracing::info_span!("camera", camera = %camera.id);
-    let task = Task {
-        camera,
-        shared,
-        mailbox,
-        plans,
-        stop,
-        state: None,
-        info: None,
-        last_frame_at: None,
-        pictures_since: None,
-    };
+pub(super) async fn run(camera: WatchCamera, shared: Arc<Shared>, mailbox: Arc<Mailbox>, stop: CancellationToken) {
+    let span = telemetry::camera_span(&camera.id);
+    let task =
+        Task { camera, shared, mailbox, stop, state: None, info: None, last_frame_at: None, pictures_since: None };
     task.run().instrument(span).await;
 }
 
@@ -57,7 +41,6 @@ struct Task {
     camera: WatchCamera,
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
-    plans: watch::Receiver<Option<LookPlan>>,
     stop: CancellationToken,
     state: Option<(StreamState, String)>,
     info: Option<StreamInfo>,
@@ -70,8 +53,6 @@ struct Task {
 struct Pending {
     outcome: oneshot::Receiver<Outcome>,
     given: usize,
-    /// A stuck decoder cannot be killed, but it need not be waited for.
-    limit: Pin<Box<Sleep>>,
 }
 
 enum End {
@@ -87,7 +68,11 @@ impl Task {
             self.pictures_since = None;
             // A panic over forged bytes costs this session, not the camera or its neighbours.
             let fault = match AssertUnwindSafe(self.run_once()).catch_unwind().await {
-                Ok(Ok(End::Stopped | End::ClipEnded)) => break,
+                Ok(Ok(End::Stopped)) => break,
+                Ok(Ok(End::ClipEnded)) => {
+                    self.report(StreamState::Offline, "the clip has ended".to_owned());
+                    break;
+                }
                 Ok(Err(fault)) => fault,
                 Err(_) => Fault::offline("the stream could not be read: internal error"),
             };
@@ -138,7 +123,7 @@ impl Task {
     async fn pump(&mut self, session: &mut Session, selector: &mut PictureSelector) -> Result<End, Fault> {
         let options = self.shared.options.clone();
         let stop = self.stop.clone();
-        let mut plans = self.plans.clone();
+        let mailbox = Arc::clone(&self.mailbox);
         let mut health =
             Health::new(SignedDuration::try_from(options.health_window).unwrap_or(SignedDuration::from_secs(10)));
         let silence = tokio::time::sleep(options.silence_limit);
@@ -157,19 +142,21 @@ impl Task {
                 received = session.next() => {
                     let Some(received) = received? else {
                         if pending.is_some() {
-                            let outcome = outcome_of(&mut pending).await;
-                            self.take_outcome(outcome, selector, &mut health)?;
+                            tokio::select! {
+                                () = stop.cancelled() => return Ok(End::Stopped),
+                                outcome = outcome_of(&mut pending) => self.take_outcome(outcome, selector, &mut health)?,
+                            }
                         }
                         return Ok(End::ClipEnded);
                     };
                     self.take_in(received, session, selector, &mut health);
                     silence.set(tokio::time::sleep(selector.rate.silence_limit(options.silence_limit)));
                 }
-                changed = plans.changed() => if changed.is_err() { return Ok(End::Stopped) },
+                () = mailbox.asked() => {}
             }
             if pending.is_none()
-                && let Some(plan) = *plans.borrow()
-                && let Some(job) = selector.next_job(plan)
+                && let Some(request) = mailbox.request()
+                && let Some(job) = selector.next_job(request)
             {
                 pending = Some(self.submit(job));
             }
@@ -178,9 +165,7 @@ impl Task {
 
     fn submit(&self, job: DecodeJob) -> Pending {
         let given = job.units.len();
-        // The pool keeps to the limit between pictures; beyond twice the limit it is stuck in one, or full.
-        let limit = Box::pin(tokio::time::sleep(self.shared.options.decode_timeout * 2));
-        Pending { outcome: self.shared.pool.submit(job), given, limit }
+        Pending { outcome: self.shared.pool.submit(job), given }
     }
 
     fn take_in(
@@ -233,7 +218,7 @@ impl Task {
         selector: &mut PictureSelector,
         health: &mut Health,
     ) -> Result<(), Fault> {
-        // The decoder panicked or did not come back.
+        // The decoder panicked or hangs.
         let (outcome, given) = finished.unwrap_or((Outcome { errors: 1, ..Outcome::default() }, 0));
         let window = health.window();
         window.decoded += outcome.decoded;
@@ -280,9 +265,6 @@ impl Task {
         if !news {
             return;
         }
-        if self.state.as_ref().map(|(known, _)| *known) != Some(state) {
-            tracing::info!(?state, detail, "stream");
-        }
         self.state = Some((state, detail.clone()));
         self.mailbox.put_state(StreamReport { state, at: self.shared.clock.now(), detail });
     }
@@ -291,10 +273,7 @@ impl Task {
 /// The outcome of the pending job, `None` in it if the job was lost; never returns without a job.
 async fn outcome_of(pending: &mut Option<Pending>) -> Option<(Outcome, usize)> {
     let Some(job) = pending else { return std::future::pending().await };
-    let outcome = tokio::select! {
-        outcome = &mut job.outcome => outcome.ok(),
-        () = &mut job.limit => None,
-    };
+    let outcome = (&mut job.outcome).await.ok();
     let given = job.given;
     *pending = None;
     outcome.map(|outcome| (outcome, given))

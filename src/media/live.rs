@@ -10,6 +10,7 @@ use super::boundary::{AuthLedger, FrameSource, MediaCounts, SourceEvent, WatchCa
 use super::camera;
 use super::decoder;
 use super::gate::LoginGate;
+pub use super::mailbox::CountsHandle;
 use super::mailbox::Mailbox;
 use super::pool::DecodePool;
 use crate::clock::Clock;
@@ -29,7 +30,8 @@ pub struct MediaOptions {
     /// From play to the first picture, and the shortest silence that counts as a stall; slower streams
     /// get twenty times their mean gap.
     pub silence_limit: Duration,
-    /// For one job of the decode pool.
+    /// For one job of the decode pool, from its start. A thread that is in one picture for three times as
+    /// long is given up and replaced.
     pub decode_timeout: Duration,
     /// For TEARDOWN.
     pub teardown_timeout: Duration,
@@ -87,6 +89,16 @@ impl Shared {
     }
 }
 
+/// Replaces decode threads that hang.
+async fn watch_over(shared: Arc<Shared>) {
+    let mut rounds = tokio::time::interval(shared.options.decode_timeout);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        shared.pool.replace_stuck();
+    }
+}
+
 /// Everything that reads cameras. Owns one task per watched camera and the decode threads.
 #[derive(Debug)]
 pub struct Media {
@@ -99,7 +111,9 @@ impl Media {
     /// Starts the decode pool; fails if the system gives no threads. Call it within a tokio runtime.
     pub fn start(options: MediaOptions, clock: Arc<dyn Clock>, auth: Arc<dyn AuthLedger>) -> std::io::Result<Self> {
         let shared = Shared::start(options, clock, auth)?;
-        Ok(Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stop: CancellationToken::new() })
+        let (shared, tasks, stop) = (Arc::new(shared), TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(watch_over(Arc::clone(&shared))));
+        Ok(Self { shared, tasks, stop })
     }
 
     /// Begins to watch a camera; it is left alone when the returned source is dropped.
@@ -109,11 +123,17 @@ impl Media {
     #[must_use]
     pub fn watch(&self, camera: WatchCamera) -> CameraSource {
         let mailbox = Arc::new(Mailbox::default());
-        let (look, plans) = tokio::sync::watch::channel(None);
         let stop = self.stop.child_token();
-        let task = camera::run(camera, Arc::clone(&self.shared), Arc::clone(&mailbox), plans, stop.clone());
+        let task = camera::run(camera, Arc::clone(&self.shared), Arc::clone(&mailbox), stop.clone());
         self.tasks.spawn(task);
-        CameraSource { mailbox, look, stop }
+        CameraSource { mailbox, stop }
+    }
+
+    /// Whether every decode thread, the replacements included, hangs in a picture: no camera gets a frame
+    /// any more, and only a restart of the process helps. A heavy load does not count.
+    #[must_use]
+    pub fn decoding_is_stuck(&self) -> bool {
+        self.shared.pool.is_stuck()
     }
 
     /// Stops every camera, politely (TEARDOWN), and waits for the tasks and decode threads; `false` when
@@ -142,7 +162,6 @@ impl Drop for Media {
 #[derive(Debug)]
 pub struct CameraSource {
     mailbox: Arc<Mailbox>,
-    look: tokio::sync::watch::Sender<Option<LookPlan>>,
     stop: CancellationToken,
 }
 
@@ -150,14 +169,19 @@ impl CameraSource {
     /// What happened to this camera's pictures so far.
     #[must_use]
     pub fn counts(&self) -> MediaCounts {
-        self.mailbox.counts()
+        self.mailbox.counts().counts()
+    }
+
+    /// Reads the same counts when the source itself has been handed on.
+    #[must_use]
+    pub fn counts_handle(&self) -> CountsHandle {
+        self.mailbox.counts().clone()
     }
 }
 
 impl FrameSource for CameraSource {
     async fn next(&mut self, plan: LookPlan) -> SourceEvent {
-        self.look.send_if_modified(|current| current.replace(plan) != Some(plan));
-        self.mailbox.take(plan.at).await
+        self.mailbox.next(plan).await
     }
 }
 

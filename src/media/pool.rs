@@ -1,12 +1,13 @@
 //! A few decode threads for all cameras. A job carries everything it needs, its decoder included.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::access_unit::AccessUnit;
 use super::decoder::{DecodeError, Decoder, DecoderSpec, Picture};
@@ -45,66 +46,169 @@ pub(super) struct Outcome {
     pub unsupported: Option<String>,
 }
 
-/// The threads. They end when the pool is stopped or dropped.
+/// How a job is done; another one in tests.
+type Decode = fn(DecodeJob, Timestamp, &dyn Clock) -> Outcome;
+
+/// Checks of [`DecodePool::replace_stuck`] that find a thread in the same job before it is given up.
+const PATIENCE: u32 = 3;
+
+/// The threads. They end when the pool is stopped or dropped, except those that hang.
 #[derive(Debug)]
 pub(super) struct DecodePool {
     jobs: Mutex<Option<SyncSender<Posted>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    work: Arc<Work>,
+    workers: Mutex<Vec<Worker>>,
+    size: usize,
 }
 
-type Posted = (DecodeJob, oneshot::Sender<Outcome>);
+#[derive(Debug)]
+struct Posted {
+    job: DecodeJob,
+    reply: oneshot::Sender<Outcome>,
+    /// Names the camera.
+    span: Span,
+}
+
+/// What the threads share.
+#[derive(Debug)]
+struct Work {
+    queue: Mutex<Receiver<Posted>>,
+    time_limit: Duration,
+    clock: Arc<dyn Clock>,
+    decode: Decode,
+}
+
+#[derive(Debug)]
+struct Worker {
+    thread: JoinHandle<()>,
+    desk: Arc<Mutex<Desk>>,
+    /// Hangs; its camera has been told.
+    given_up: bool,
+}
+
+/// What a thread is at.
+#[derive(Debug)]
+enum Desk {
+    Idle,
+    Busy {
+        reply: oneshot::Sender<Outcome>,
+        span: Span,
+        checks: u32,
+    },
+    /// The thread is to end if it ever comes back.
+    GivenUp,
+}
 
 impl DecodePool {
     pub(super) fn start(threads: usize, time_limit: Duration, clock: &Arc<dyn Clock>) -> std::io::Result<Self> {
-        let (jobs, queue) = sync_channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
-        let threads = (0..threads.max(1))
-            .map(|index| {
-                let (queue, clock) = (Arc::clone(&queue), Arc::clone(clock));
-                std::thread::Builder::new()
-                    .name(format!("decode-{index}"))
-                    .spawn(move || work(&queue, time_limit, clock.as_ref()))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { jobs: Mutex::new(Some(jobs)), threads: Mutex::new(threads) })
+        Self::start_with(threads, time_limit, clock, decode)
     }
 
-    /// Queues a job. The receiver fails if the decoder panicked, the queue was full or the pool stops.
+    fn start_with(
+        threads: usize,
+        time_limit: Duration,
+        clock: &Arc<dyn Clock>,
+        decode: Decode,
+    ) -> std::io::Result<Self> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let work = Arc::new(Work { queue: Mutex::new(queue), time_limit, clock: Arc::clone(clock), decode });
+        let size = threads.max(1);
+        let workers = (0..size).map(|_| Worker::start(&work)).collect::<Result<_, _>>()?;
+        Ok(Self { jobs: Mutex::new(Some(jobs)), work, workers: Mutex::new(workers), size })
+    }
+
+    /// Queues a job on behalf of the current span. The receiver fails if the decoder panicked or hangs,
+    /// the queue was full or the pool stops; it waits for as long as there is other work.
     pub(super) fn submit(&self, job: DecodeJob) -> oneshot::Receiver<Outcome> {
         let (reply, outcome) = oneshot::channel();
-        if let Some(jobs) = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(jobs) = lock(&self.jobs).as_ref() {
             // A refused job drops `reply`, which is how the camera learns of it.
-            drop(jobs.try_send((job, reply)));
+            drop(jobs.try_send(Posted { job, reply, span: Span::current() }));
         }
         outcome
     }
 
-    /// Lets the threads end after their current jobs.
-    pub(super) fn close(&self) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// Gives up threads that hang in a picture and starts others, up to as many as the pool has. To be
+    /// called every time limit: counted, not timed, so that a stepped clock gives up nobody.
+    pub(super) fn replace_stuck(&self) {
+        let mut workers = lock(&self.workers);
+        workers.retain(|worker| !worker.thread.is_finished());
+        for worker in workers.iter_mut() {
+            worker.given_up = worker.given_up || worker.check();
+        }
+        let hanging = workers.iter().filter(|worker| worker.given_up).count();
+        for _ in workers.len() - hanging..self.size.min(2 * self.size - hanging) {
+            match Worker::start(&self.work) {
+                Ok(worker) => workers.push(worker),
+                Err(error) => tracing::error!(%error, "no new decode thread could be started"),
+            }
+        }
     }
 
-    /// Whether every thread has ended.
+    /// Whether no thread is left that could take a job.
+    pub(super) fn is_stuck(&self) -> bool {
+        lock(&self.workers).iter().all(|worker| worker.given_up)
+    }
+
+    /// Lets the threads end after their current jobs.
+    pub(super) fn close(&self) {
+        lock(&self.jobs).take();
+    }
+
+    /// Whether every thread has ended that can.
     pub(super) fn is_finished(&self) -> bool {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter().all(JoinHandle::is_finished)
+        lock(&self.workers).iter().all(|worker| worker.given_up || worker.thread.is_finished())
     }
 }
 
-fn work(queue: &Mutex<Receiver<Posted>>, time_limit: Duration, clock: &dyn Clock) {
-    loop {
-        let posted = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((job, reply)) = posted else { return };
-        if reply.is_closed() {
-            continue;
+impl Worker {
+    fn start(work: &Arc<Work>) -> std::io::Result<Self> {
+        let desk = Arc::new(Mutex::new(Desk::Idle));
+        let thread = {
+            let (work, desk) = (Arc::clone(work), Arc::clone(&desk));
+            std::thread::Builder::new().name("decode".to_owned()).spawn(move || work.run(&desk))?
+        };
+        Ok(Self { thread, desk, given_up: false })
+    }
+
+    /// Whether the thread hangs; then its job is answered.
+    fn check(&self) -> bool {
+        let mut desk = lock(&self.desk);
+        let Desk::Busy { span, checks, .. } = &mut *desk else { return false };
+        *checks += 1;
+        if *checks < PATIENCE {
+            return false;
         }
-        let deadline = clock.now() + time_limit;
-        if let Ok(outcome) = std::panic::catch_unwind(AssertUnwindSafe(|| decode(job, deadline, clock))) {
-            // The camera may have gone meanwhile.
-            drop(reply.send(outcome));
-        } else {
-            tracing::error!("a decoder panicked; its camera starts afresh");
+        span.in_scope(|| tracing::error!("a decoder hangs; its thread is given up"));
+        *desk = Desk::GivenUp;
+        true
+    }
+}
+
+impl Work {
+    fn run(&self, desk: &Mutex<Desk>) {
+        loop {
+            let posted = lock(&self.queue).recv();
+            let Ok(Posted { job, reply, span }) = posted else { return };
+            if reply.is_closed() {
+                continue;
+            }
+            *lock(desk) = Desk::Busy { reply, span: span.clone(), checks: 0 };
+            let _entered = span.entered();
+            let deadline = self.clock.now() + self.time_limit;
+            let done = catch_unwind(AssertUnwindSafe(|| (self.decode)(job, deadline, self.clock.as_ref())));
+            let Desk::Busy { reply, .. } = std::mem::replace(&mut *lock(desk), Desk::Idle) else { return };
+            match done {
+                // The camera may have gone meanwhile.
+                Ok(outcome) => drop(reply.send(outcome)),
+                Err(_) => tracing::error!("a decoder panicked; its camera starts afresh"),
+            }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn decode(job: DecodeJob, deadline: Timestamp, clock: &dyn Clock) -> Outcome {

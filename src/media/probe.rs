@@ -7,7 +7,7 @@ use super::boundary::{AuthLedger, ResolvedSource, without_credentials};
 use super::challenge;
 use super::ingest::{Fault, StreamParameters};
 use super::live::{MediaOptions, Shared};
-use super::selector::PictureSelector;
+use super::selector::{PictureSelector, Request};
 use super::session::Session;
 use crate::clock::Clock;
 use crate::config::{DecodeMode, Transport};
@@ -167,7 +167,7 @@ impl Seen {
 
     async fn take_snapshot(&mut self, shared: &Shared) -> Result<(), Fault> {
         let plan = LookPlan { at: Timestamp::UNIX_EPOCH, max_gap: Duration::MAX };
-        let Some(job) = self.selector.next_job(plan) else { return Ok(()) };
+        let Some(job) = self.selector.next_job(Request { plan, open: true }) else { return Ok(()) };
         let given = job.units.len();
         let outcome = shared.pool.submit(job).await.unwrap_or_default();
         if let Some(detail) = outcome.unsupported {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! unit ─▶ stream clock ─▶ ring ─┐
-//! plan ─────────────────────────┴▶ next_job: keyframe │ burst │ continuous ─▶ pool ─▶ finish_job ─▶ frame
+//! request ──────────────────────┴▶ next_job: keyframe │ burst │ continuous ─▶ pool ─▶ finish_job ─▶ frame
 //! ```
 //! At most one job is with the pool; the decoder travels with it.
 
@@ -20,6 +20,15 @@ use crate::config::DecodeMode;
 use crate::domain::camera::LookPlan;
 use crate::domain::frame::Frame;
 use crate::domain::{SignedDuration, Timestamp};
+
+/// What the pipeline wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Request {
+    /// The latest plan.
+    pub plan: LookPlan,
+    /// No frame was given for it yet.
+    pub open: bool,
+}
 
 /// State of one session.
 #[derive(Debug)]
@@ -85,18 +94,24 @@ impl PictureSelector {
         self.fresh_from = self.next_seq;
     }
 
-    /// What is to be decoded now for `plan`, if anything, and if nothing is being decoded.
-    pub(super) fn next_job(&mut self, plan: LookPlan) -> Option<DecodeJob> {
+    /// What is to be decoded now, if anything, and if nothing is being decoded. While no frame is wanted,
+    /// only a decoder that has to see every picture goes on, and gives none.
+    pub(super) fn next_job(&mut self, Request { plan, open }: Request) -> Option<DecodeJob> {
         if self.job.is_some() {
             return None;
         }
         let newest = self.ring.newest()?;
         let (newest_seq, newest_at) = (newest.seq, newest.captured_at);
-        let wanted_at = self.last_frame_at.map_or(plan.at, |last| plan.at.max(last + SignedDuration::from_micros(1)));
+        let wanted_at = match self.last_frame_at {
+            _ if !open => Timestamp::MAX,
+            Some(last) => plan.at.max(last + SignedDuration::from_micros(1)),
+            None => plan.at,
+        };
         let gap = self.rate.keyframe_gap(newest_at);
         let effort = effort(self.mode, gap, plan.max_gap, self.ring.group_fits());
         let spec = self.spec.clone()?;
         let (decoder, units) = match effort {
+            Effort::Keyframe | Effort::Burst if !open => return None,
             Effort::Keyframe => {
                 self.decoder = None;
                 let keyframe = self.ring.keyframe_from(wanted_at).filter(|unit| unit.seq >= self.fresh_from)?;
@@ -193,12 +208,12 @@ mod tests {
         });
     }
 
-    fn plan(number: i64) -> LookPlan {
-        LookPlan { at: at(number), max_gap: Duration::from_secs(2) }
+    fn plan(number: i64) -> Request {
+        Request { plan: LookPlan { at: at(number), max_gap: Duration::from_secs(2) }, open: true }
     }
 
     /// Runs the job without decoding: the numbers it holds.
-    fn run(selector: &mut PictureSelector, plan: LookPlan, errors: u32) -> Option<Vec<u64>> {
+    fn run(selector: &mut PictureSelector, plan: Request, errors: u32) -> Option<Vec<u64>> {
         let job = selector.next_job(plan)?;
         let numbers: Vec<_> = job.units.iter().map(|unit| unit.seq).collect();
         let decoder = if job.keep && errors == 0 { Decoder::new(&job.spec).ok() } else { None };
@@ -251,6 +266,25 @@ mod tests {
         selector.skip();
         receive(&mut selector, 4, false);
         assert_eq!(run(&mut selector, plan(0), 0), None, "a picture was left out");
+    }
+
+    #[test]
+    fn without_an_open_request_only_continuous_decoding_goes_on() {
+        let closed = Request { open: false, ..plan(0) };
+        for (mode, decoded) in [
+            (DecodeMode::Keyframes, None),
+            (DecodeMode::Burst, None),
+            (DecodeMode::Auto, None),
+            (DecodeMode::Continuous, Some(vec![0, 1])),
+        ] {
+            let mut selector = selector(mode, 1 << 20);
+            receive(&mut selector, 0, true);
+            receive(&mut selector, 1, false);
+            assert_eq!(run(&mut selector, closed, 0), decoded, "{mode:?}");
+        }
+        let mut selector = selector(DecodeMode::Continuous, 1 << 20);
+        receive(&mut selector, 0, true);
+        assert_eq!(selector.next_job(closed).unwrap().wanted_at, Timestamp::MAX, "no frame is made");
     }
 
     #[test]
