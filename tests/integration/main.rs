@@ -4,6 +4,7 @@
 mod cli;
 mod detection;
 mod evidence;
+mod main_job;
 mod media;
 mod mqtt;
 mod replay;

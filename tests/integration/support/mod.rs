@@ -5,3 +5,4 @@ pub(crate) mod clips;
 pub(crate) mod data;
 pub(crate) mod rtsp;
 pub(crate) mod scripted_broker;
+pub(crate) mod testcard;
