@@ -69,10 +69,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// A stage that hangs withholds the ping, so that systemd restarts us; a dead camera or broker does not.
 async fn beat(live: &Live) {
     notify(&Notice::Status(live.status_line().await));
-    let stale = live.progress().stale();
-    if stale.is_empty() {
+    let stuck = live.stuck();
+    if stuck.is_empty() {
         notify(&Notice::Watchdog);
     } else {
-        tracing::error!(stages = ?stale, "a stage does not move any more; the watchdog is not fed");
+        tracing::error!(stages = ?stuck, "a stage does not move any more; the watchdog is not fed");
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::domain::camera::{CameraId, StreamInfo, StreamState};
 use crate::domain::scene::ViewState;
-use crate::media::boundary::StreamReport;
+use crate::media::boundary::{MediaCounts, StreamReport};
 use crate::pipeline::coverage::Coverage;
 
 /// One camera's latest facts.
@@ -33,6 +33,8 @@ pub struct CameraFacts {
     pub looks: u64,
     /// Looks that could not be analysed since the start.
     pub looks_failed: u64,
+    /// What happened to its pictures before they were looks.
+    pub media: MediaCounts,
 }
 
 /// Shared by all cameras and the publisher.
@@ -56,6 +58,7 @@ impl Board {
             coverage: Coverage::new(now),
             looks: 0,
             looks_failed: 0,
+            media: MediaCounts::default(),
         };
         let cameras = cameras.map(|id| (id.clone(), facts.clone())).collect();
         Self { cameras: Arc::new(Mutex::new(cameras)), changed: watch::Sender::new(0) }
@@ -123,6 +126,14 @@ impl Board {
     pub fn look_failed(&self, camera: &CameraId) {
         self.update(camera, |facts| {
             facts.looks_failed += 1;
+            false
+        });
+    }
+
+    /// Counts of the camera's pictures, as they stand.
+    pub fn counted(&self, camera: &CameraId, media: MediaCounts) {
+        self.update(camera, |facts| {
+            facts.media = media;
             false
         });
     }

@@ -84,8 +84,10 @@ impl<'a> CameraStarter<'a> {
         let (sender, inputs) = mpsc::channel(INPUTS);
         self.tell_unapplied(&camera.id, &sender).await?;
         self.inputs.insert(camera.id.clone(), sender);
+        let source = self.media.watch(watch);
+        sink.count_pictures_with(source.counts_handle());
         let mut camera_loop = CameraLoop {
-            source: self.media.watch(watch),
+            source,
             eyes: Eyes::new(scene_meter(&analyzer), self.inferrer.clone(), manifest, &camera.masks),
             analyzer,
             sink,

@@ -22,6 +22,7 @@ use crate::domain::scene::ViewState;
 use crate::evidence::{EvidenceError, Picture, make_picture};
 use crate::inference::ModelInfo;
 use crate::media::boundary::StreamReport;
+use crate::media::live::CountsHandle;
 use crate::pipeline::analyze::IncidentSink;
 use crate::pipeline::board::Board;
 use crate::pipeline::message::{EventWriter, PictureFacts, redaction};
@@ -81,6 +82,7 @@ pub struct StoreSink {
     waiting: VecDeque<Batch>,
     saved_at: Timestamp,
     looks_fail: bool,
+    counts: Option<CountsHandle>,
 }
 
 impl StoreSink {
@@ -89,7 +91,12 @@ impl StoreSink {
     pub fn new(camera: Arc<Camera>, model: ModelInfo, shared: Shared) -> Self {
         let stage = Stage::Camera(camera.id.to_string());
         let saved_at = shared.clock.now();
-        Self { camera, model, shared, stage, waiting: VecDeque::new(), saved_at, looks_fail: false }
+        Self { camera, model, shared, stage, waiting: VecDeque::new(), saved_at, looks_fail: false, counts: None }
+    }
+
+    /// Where the board's counts of this camera's pictures are read.
+    pub fn count_pictures_with(&mut self, counts: CountsHandle) {
+        self.counts = Some(counts);
     }
 
     /// Writes the last state; called when the camera's loop has ended.
@@ -303,6 +310,9 @@ impl IncidentSink for StoreSink {
 
     async fn idle(&mut self, state: AnalyzerState) {
         self.shared.progress.report(&self.stage);
+        if let Some(counts) = &self.counts {
+            self.shared.board.counted(&self.camera.id, counts.counts());
+        }
         self.flush().await;
         if self.waiting.is_empty() && self.shared.clock.now().duration_since(self.saved_at) >= SAVE_EVERY {
             self.enqueue(Batch { steps: Vec::new(), heard: Vec::new(), state });

@@ -95,10 +95,12 @@ impl Live {
         Ok(Self { store, media, cameras, inference, publisher, housekeeper, stop_cameras, stop_publisher, shared })
     }
 
-    /// Which stages move.
+    /// Stages that do not move any more: only a restart helps.
     #[must_use]
-    pub fn progress(&self) -> &Progress {
-        &self.shared.progress
+    pub fn stuck(&self) -> Vec<Stage> {
+        let mut stuck = self.shared.progress.stale();
+        stuck.extend(self.media.decoding_is_stuck().then_some(Stage::Decode));
+        stuck
     }
 
     /// One line for `systemctl status`.

@@ -11,6 +11,7 @@ pub mod board;
 #[cfg(feature = "ffmpeg")]
 pub mod cameras;
 pub mod coverage;
+#[cfg(feature = "ffmpeg")]
 pub mod deliver;
 pub mod infer;
 pub mod ledger;

@@ -181,7 +181,9 @@ mod tests {
 
     fn flight_with(ids: &[i64]) -> Flight {
         let mut flight = Flight::new(false);
-        ids.iter().for_each(|&id| flight.handed_over(MessageId(id), Lane::Event));
+        for &id in ids {
+            flight.handed_over(MessageId(id), Lane::Event);
+        }
         flight
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::contract::metrics::Metrics;
 use crate::domain::budget::AlertBudget;
+use crate::media::boundary::MediaCounts;
 use crate::pipeline::publish::retained::Descriptions;
 use crate::store::{Store, StoreError};
 
@@ -21,6 +22,19 @@ pub async fn collect(
     let cameras = descriptions.board.read();
     counters.insert("looks".to_owned(), cameras.values().map(|facts| facts.looks).sum());
     counters.insert("looks_failed".to_owned(), cameras.values().map(|facts| facts.looks_failed).sum());
+    let media: [(&str, fn(&MediaCounts) -> u64); 8] = [
+        ("sessions", |counts| counts.sessions),
+        ("pictures_received", |counts| counts.units),
+        ("pictures_decoded", |counts| counts.decoded),
+        ("pictures_oversize", |counts| counts.oversize),
+        ("pictures_left_ring", |counts| counts.ring_dropped),
+        ("frames_replaced", |counts| counts.replaced),
+        ("decode_errors", |counts| counts.decode_errors),
+        ("rtp_packets_lost", |counts| counts.lost_packets),
+    ];
+    for (name, count) in media {
+        counters.insert(name.to_owned(), cameras.values().map(|facts| count(&facts.media)).sum());
+    }
     Ok(Metrics {
         at: descriptions.time(now),
         uptime_s: u64::try_from(now.duration_since(descriptions.started_at).as_secs()).unwrap_or_default(),
