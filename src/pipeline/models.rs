@@ -67,8 +67,7 @@ pub fn load(config: &Config) -> anyhow::Result<Models> {
         provider: config.inference.provider,
         allow_cpu_fallback: config.inference.allow_cpu_fallback,
     };
-    let mut models =
-        Models { detectors: BTreeMap::new(), facts: BTreeMap::new(), runtime_version: runtime.build_info().to_owned() };
+    let mut models = Models { detectors: BTreeMap::new(), facts: BTreeMap::new(), runtime_version: runtime.version() };
     for path in config.cameras.iter().map(|camera| manifest_of(config, camera)) {
         if models.facts.contains_key(path) {
             continue;

@@ -55,11 +55,18 @@ impl Runtime {
         &self.path
     }
 
-    /// Version, commit and compiler flags, as the library tells them.
+    /// Such as `1.24.1`, from the file's name; a library without one tells the commit it was built from.
     #[must_use]
-    pub fn build_info(&self) -> &'static str {
-        ort::info()
+    pub fn version(&self) -> String {
+        version(&self.path, ort::info())
     }
+}
+
+fn version(library: &Path, build_info: &str) -> String {
+    let name = library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let number = name.split_once(".so.").map(|(_, number)| number.to_owned());
+    let commit = || build_info.split(", ").find_map(|part| part.strip_prefix("git-commit-id=")).map(str::to_owned);
+    number.or_else(commit).filter(|version| version.len() <= 32).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// Text instead of a library is the commonest mistake (a Git LFS pointer, an error page); the loader's
@@ -80,5 +87,18 @@ fn in_words(error: &ort::LoadDynamicError) -> String {
         ort::LoadDynamicError::MissingApi { .. } => "it is another library".to_owned(),
         ort::LoadDynamicError::InvalidVersionString => "its version is not readable".to_owned(),
         ort::LoadDynamicError::BadVersion { version_str, .. } => format!("its version is {version_str}, too old"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_short() {
+        let info = "ORT Build Info: git-branch=HEAD, git-commit-id=fab30a4, build type=Release";
+        assert_eq!(version(Path::new("/lib/libonnxruntime.so.1.24.1"), info), "1.24.1");
+        assert_eq!(version(Path::new("/lib/libonnxruntime.so"), info), "fab30a4");
+        assert_eq!(version(Path::new("/lib/libonnxruntime.so"), ""), "unknown");
     }
 }

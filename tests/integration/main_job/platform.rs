@@ -78,9 +78,8 @@ impl Platform {
             if let Some(found) = wanted(&self.seen.lock().unwrap()) {
                 return found;
             }
-            if asked.elapsed() > Duration::from_secs(patience_s) {
-                panic!("no {what} within {patience_s} s; received: {:#?}", self.summary());
-            }
+            let in_time = asked.elapsed() < Duration::from_secs(patience_s);
+            assert!(in_time, "no {what} within {patience_s} s; received: {:#?}", self.summary());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -152,7 +151,8 @@ impl Platform {
             let topic = entry["delivery"]["topic"].as_str().unwrap().strip_prefix(&format!("{BASE}/")).unwrap();
             let find = |seen: &[Message]| seen.iter().find(|m| m.topic == topic).cloned();
             let picture = self.wait(topic, 15, find).await;
-            let sha256: String = Sha256::digest(&picture.payload).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = Sha256::digest(&picture.payload);
+            let sha256 = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             assert_eq!(
                 (entry["bytes"].as_u64(), &entry["sha256"]),
                 (Some(picture.payload.len() as u64), &json!(sha256))
@@ -161,7 +161,7 @@ impl Platform {
         entries.len()
     }
 
-    /// Everything received so far is what the contract says; how many messages that is, by first level.
+    /// Everything received so far is what the contract says.
     pub(crate) fn assert_all_valid(&self) {
         for message in self.seen() {
             let levels: Vec<_> = message.topic.split('/').collect();
