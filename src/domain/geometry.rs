@@ -57,10 +57,11 @@ impl BoundingBox {
     }
 
     /// The middle of the lower edge: where a standing thing meets the ground, and so the point
-    /// that is tested against zones.
+    /// that is tested against zones. Never below the picture: `top + height` of a box that its lower
+    /// edge cuts off may round to a little more than 1.
     #[must_use]
     pub fn bottom_center(&self) -> Point {
-        Point { x: f64::from(self.left + self.width / 2.0), y: f64::from(self.bottom()) }
+        Point { x: f64::from(self.left + self.width / 2.0), y: f64::from(self.bottom().min(1.0)) }
     }
 
     /// The middle of the box.
@@ -182,6 +183,15 @@ mod tests {
         assert!(zone.contains(Point { x: 0.5, y: 0.5 }));
         assert!(zone.contains(Point { x: 0.5, y: 1.0 }), "a box cut off by the lower edge of the picture");
         assert!(!zone.contains(Point { x: 0.5, y: 0.49 }));
+    }
+
+    #[test]
+    fn a_box_cut_off_by_the_picture_stands_on_its_edge() {
+        let zone = polygon(&[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]).expect("a rectangle");
+        for step in 0..1000_u16 {
+            let bbox = BoundingBox::from_corners(0.4, f32::from(step) / 1001.0, 0.5, 1.0).expect("a box");
+            assert!(zone.contains(bbox.bottom_center()), "{bbox:?}");
+        }
     }
 
     #[test]

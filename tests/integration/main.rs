@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod cli;
+mod clips;
 mod detection;
 mod evidence;
 mod main_job;

@@ -26,8 +26,8 @@ use super::frame::AnalyzedFrame;
 use super::ids::IdGenerator;
 use super::incident::{CloseReason, IncidentTransition, SnapshotRequest};
 use super::lifecycle::Desk;
-use super::rules::Look;
 use super::rules::params::Rule;
+use super::rules::{Claim, Look};
 use super::scene::ViewState;
 use super::time::{after, elapsed};
 use super::zone::Zone;
@@ -90,9 +90,11 @@ impl CameraAnalyzer {
         let digs =
             |zone: &&Zone| rules.iter().any(|rule| matches!(rule, Rule::Dumping(rule) if rule.common.zone == zone.id));
         let ground = zones.iter().filter(digs).cloned().collect();
+        let zone_of = |rule: &Rule| zones.iter().find(|zone| zone.id == rule.common().zone);
+        let claims: Vec<Claim> = rules.iter().filter_map(|rule| Claim::of(rule, zone_of(rule)?)).collect();
         let watches = rules.into_iter().filter_map(|rule| {
-            let zone = zones.iter().find(|zone| zone.id == rule.common().zone)?.clone();
-            Some(Watch::new(rule, zone))
+            let zone = zone_of(&rule)?.clone();
+            Some(Watch::new(rule, zone, claims.clone()))
         });
         let watches = watches.collect();
         let look_interval = look_interval.max(Duration::from_millis(100));

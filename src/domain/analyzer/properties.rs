@@ -195,7 +195,8 @@ proptest! {
                 prop_assert!(step.first_seen <= step.confirmed && step.confirmed <= step.at);
                 prop_assert!((0.0..=1.0).contains(&step.score));
                 if let Some(closed) = closed_at {
-                    prop_assert!(step.phase == Phase::Updated, "only a re-opening follows a close");
+                    let answer = step.verification.is_some() && step.phase == life[index - 1].phase;
+                    prop_assert!(answer || step.phase == Phase::Updated, "only a re-opening or an answer follows a close");
                     prop_assert!(elapsed(closed, step.at) <= Duration::from_secs(600));
                 }
                 closed_at = matches!(step.phase, Phase::Closed(_)).then_some(step.at);

@@ -11,7 +11,7 @@ use crate::domain::rules::crowding::Crowding;
 use crate::domain::rules::dumping::Dumping;
 use crate::domain::rules::encroachment::Encroachment;
 use crate::domain::rules::params::Rule;
-use crate::domain::rules::{Assessment, Look};
+use crate::domain::rules::{Assessment, Claim, Look};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::after;
 use crate::domain::zone::Zone;
@@ -20,6 +20,8 @@ use crate::domain::zone::Zone;
 pub(super) struct Watch {
     rule: Rule,
     zone: Zone,
+    /// Of the camera's encroachment rules.
+    claims: Vec<Claim>,
     judge: Judge,
     lifecycle: Lifecycle,
 }
@@ -61,13 +63,13 @@ fn kind_of(rule: &Rule) -> Kind {
 }
 
 impl Watch {
-    pub(super) fn new(rule: Rule, zone: Zone) -> Self {
+    pub(super) fn new(rule: Rule, zone: Zone, claims: Vec<Claim>) -> Self {
         let judge = match &rule {
             Rule::Encroachment(_) => Judge::Encroachment(Encroachment::default()),
             Rule::Dumping(_) => Judge::Dumping(Dumping::default()),
             Rule::Crowding(_) => Judge::Crowding(Crowding::default()),
         };
-        Self { rule, zone, judge, lifecycle: Lifecycle::default() }
+        Self { rule, zone, claims, judge, lifecycle: Lifecycle::default() }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -122,7 +124,9 @@ impl Watch {
             (Judge::Encroachment(judge), Rule::Encroachment(rule)) => {
                 Some(judge.observe(look, rule, &self.zone, open, snapshots))
             }
-            (Judge::Dumping(judge), Rule::Dumping(rule)) => judge.observe(look, rule, &self.zone, open, snapshots),
+            (Judge::Dumping(judge), Rule::Dumping(rule)) => {
+                judge.observe(look, rule, (&self.zone, &self.claims), open, snapshots)
+            }
             (Judge::Crowding(judge), Rule::Crowding(rule)) => Some(judge.observe(look, rule, &self.zone, open)),
             _ => None,
         }

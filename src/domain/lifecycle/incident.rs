@@ -11,7 +11,7 @@ use crate::domain::incident::{
     CloseReason, EvidenceRole, IncidentTransition, Kind, Phase, Verification, VerificationResult,
 };
 use crate::domain::rules::params::Common;
-use crate::domain::rules::{Assessment, Sight};
+use crate::domain::rules::{Assessment, BACK_AFTER, Sight};
 use crate::domain::time::{after, elapsed};
 
 /// An update without any change, to say that it is still there.
@@ -55,18 +55,20 @@ struct PendingVerification {
 pub(super) struct Ended {
     pub(super) last: IncidentTransition,
     opened_at: Timestamp,
+    closed_at: Timestamp,
     last_report: Timestamp,
     finished: bool,
+    verification: Option<PendingVerification>,
 }
 
 impl Ended {
     pub(super) fn at(&self) -> Timestamp {
-        self.last.at
+        self.closed_at
     }
 
     /// Until when its thing was this incident's and no other's.
     pub(super) fn open_until(&self) -> Timestamp {
-        self.last.cleared.unwrap_or(self.last.at)
+        self.last.cleared.unwrap_or(self.closed_at)
     }
 
     /// The platform has closed the case.
@@ -74,16 +76,75 @@ impl Ended {
         self.finished = true;
     }
 
+    /// Ended by what was seen or could not be seen, not by a word or a timer: the rule still knows it.
+    fn is_known_again(&self) -> bool {
+        let reasons = [CloseReason::Cleared, CloseReason::CameraLost, CloseReason::ViewChanged];
+        reasons.iter().any(|reason| self.last.phase == Phase::Closed(*reason))
+    }
+
     pub(super) fn may_continue(&self, at: Timestamp, common: &Common) -> bool {
-        let reason_allows = matches!(
-            self.last.phase,
-            Phase::Closed(CloseReason::Cleared | CloseReason::CameraLost | CloseReason::ViewChanged)
-        );
-        reason_allows
+        self.is_known_again()
             && !self.finished
-            && elapsed(self.last.at, at) <= common.reopen_within
+            && elapsed(self.closed_at, at) <= common.reopen_within
             && elapsed(self.last_report, at) >= UPDATE_SPACING
             && elapsed(self.opened_at, at) < common.max_duration
+    }
+}
+
+/// Verification after the end: the answer is the last word again, closed for the same reason.
+impl Ended {
+    /// What was retracted is not looked for.
+    pub(super) fn verify(&mut self, due: Timestamp, seq: Option<u64>) {
+        if self.last.phase != Phase::Closed(CloseReason::Retracted) {
+            self.verification = Some(PendingVerification { due, seq, looks: 0, seen: false });
+        }
+    }
+
+    pub(super) fn is_verifying(&self, at: Timestamp) -> bool {
+        self.verification.is_some_and(|pending| pending.due <= at)
+    }
+
+    pub(super) fn verification_due(&self) -> Option<Timestamp> {
+        self.verification.map(|pending| pending.due)
+    }
+
+    pub(super) fn verification_deadline(&self) -> Option<Timestamp> {
+        let deadline = after(self.verification?.due, VERIFY_PATIENCE);
+        Some(deadline.max(after(self.last_report, UPDATE_SPACING)))
+    }
+
+    /// Takes in one look. What has stood there for as long as it takes to be back is still present;
+    /// before that time has passed nobody can say that it is not.
+    pub(super) fn try_verification(&mut self, at: Timestamp, back: bool, desk: &mut Desk<'_>) {
+        let known = self.is_known_again();
+        let Some(pending) = self.verification.as_mut().filter(|pending| known && pending.due <= at) else { return };
+        pending.looks += 1;
+        let result = if back {
+            VerificationResult::StillPresent
+        } else if pending.looks >= LOOKS_TO_CLEAR && elapsed(pending.due, at) >= BACK_AFTER {
+            VerificationResult::Cleared
+        } else {
+            return;
+        };
+        if elapsed(self.last_report, at) >= UPDATE_SPACING {
+            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Verification, at)];
+            self.answer(result, at, desk);
+        }
+    }
+
+    /// No usable picture came in time, or the rule no longer knows what it was.
+    pub(super) fn cannot_tell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        self.answer(VerificationResult::CannotTell, at, desk);
+    }
+
+    fn answer(&mut self, result: VerificationResult, at: Timestamp, desk: &mut Desk<'_>) {
+        let Some(pending) = self.verification.take() else { return };
+        self.last.verification = Some(Verification { result, checked_at: at, feedback_seq: pending.seq });
+        (self.last.at, self.last_report) = (at, at);
+        self.last.revision += 1;
+        desk.out.push_back(self.last.clone());
+        self.last.evidence.clear();
+        self.last.verification = None;
     }
 }
 
@@ -129,6 +190,7 @@ impl OpenIncident {
 
     pub(super) fn reopen(ended: Ended, at: Timestamp, seen: &Assessment, desk: &mut Desk<'_>) -> Self {
         let mut incident = Self::from_parts(ended.last, ended.opened_at, at, seen.magnitude);
+        incident.verification = ended.verification;
         let evidence = seen.evidence.clone();
         incident.take_in(at, seen);
         incident.last.cleared = None;
@@ -290,7 +352,7 @@ impl OpenIncident {
             self.last.evidence.clear();
         }
         // Whoever asked for a check gets an answer, also where the end comes before the check was due.
-        self.last.verification = self.verification.map(|pending| {
+        self.last.verification = self.verification.take().map(|pending| {
             let result = match reason {
                 CloseReason::Cleared => VerificationResult::Cleared,
                 // It ends at a look that has seen it.
@@ -305,7 +367,8 @@ impl OpenIncident {
         });
         self.last.cleared = cleared;
         self.report(Phase::Closed(reason), at, desk);
-        Ended { last: self.last, opened_at, last_report, finished: self.settled_at.is_some() }
+        let (finished, verification) = (self.settled_at.is_some(), self.verification);
+        Ended { last: self.last, opened_at, closed_at: at, last_report, finished, verification }
     }
 }
 

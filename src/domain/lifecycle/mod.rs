@@ -103,11 +103,15 @@ impl Lifecycle {
 
     pub(crate) fn wants_dense_looks(&self, at: Timestamp) -> bool {
         self.open.as_ref().is_some_and(|incident| incident.is_verifying(at))
+            || self.ended.as_ref().is_some_and(|ended| self.open.is_none() && ended.is_verifying(at))
     }
 
     /// When a verification wants its first look.
     pub(crate) fn next_look(&self) -> Option<Timestamp> {
-        self.open.as_ref().and_then(OpenIncident::verification_due)
+        match (&self.open, &self.ended) {
+            (Some(incident), _) => incident.verification_due(),
+            (None, ended) => ended.as_ref().and_then(Ended::verification_due),
+        }
     }
 
     /// Takes in one look's assessment.
@@ -144,6 +148,9 @@ impl Lifecycle {
             }
             ended => {
                 self.ended = ended;
+                if let Some(ended) = &mut self.ended {
+                    ended.try_verification(at, seen.back, desk);
+                }
                 if !seen.met {
                     return Outcome::None;
                 }
@@ -217,18 +224,25 @@ impl Lifecycle {
     fn verify(&mut self, due: Timestamp, seq: Option<u64>) {
         if let Some(incident) = &mut self.open {
             incident.verify(due, seq);
+        } else if let Some(ended) = &mut self.ended {
+            ended.verify(due, seq);
         }
     }
 
     /// The next moment at which [`Self::fire`] has something to do.
     pub(crate) fn next_deadline(&self, common: &Common) -> Option<Timestamp> {
-        let incident = self.open.as_ref()?;
-        let longest = incident.ends_at(common);
-        Some(incident.verification_deadline().map_or(longest, |deadline| deadline.min(longest)))
+        let ended = self.ended.as_ref().and_then(Ended::verification_deadline);
+        let open = self.open.as_ref();
+        let (asked, longest) = (open.and_then(OpenIncident::verification_deadline), open.map(|o| o.ends_at(common)));
+        [ended, asked, longest].into_iter().flatten().min()
     }
 
     /// Does what is due at `at`.
     pub(crate) fn fire(&mut self, at: Timestamp, common: &Common, desk: &mut Desk<'_>) -> Outcome {
+        if let Some(ended) = self.ended.as_mut().filter(|ended| ended.verification_deadline().is_some_and(|d| d <= at))
+        {
+            ended.cannot_tell(at, desk);
+        }
         let Some(incident) = &mut self.open else { return Outcome::None };
         if incident.verification_deadline().is_some_and(|deadline| deadline <= at) {
             incident.cannot_tell(at, desk);

@@ -123,6 +123,33 @@ fn a_verification_without_pictures_cannot_tell_and_says_so_in_time() {
 }
 
 #[test]
+fn a_closed_incident_is_verified_and_stays_closed() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    street.watch(200..300, gone);
+    say(&mut street, 300, Verdict::Handled { verify: true, seq: Some(4) });
+    street.watch(301..500, gone);
+    let cleared = Phase::Closed(CloseReason::Cleared);
+    assert_eq!(street.phases(), [Phase::Opened, cleared, cleared]);
+    let answer = street.transitions.last().unwrap();
+    let verification = answer.verification.unwrap();
+    assert_eq!((verification.result, verification.checked_at), (VerificationResult::Cleared, at(450)));
+    assert_eq!((answer.revision, answer.cleared, verification.feedback_seq), (3, Some(at(200)), Some(4)));
+    assert_eq!(answer.evidence[0].role, EvidenceRole::Verification);
+}
+
+#[test]
+fn a_closed_incident_that_is_back_says_so_when_it_continues() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    street.watch(200..300, gone);
+    say(&mut street, 300, Verdict::Verify { seq: Some(5) });
+    street.watch(301..500, there);
+    let told: Vec<_> = street.transitions[2..].iter().map(|t| (t.phase, t.verification.map(|v| v.result))).collect();
+    assert_eq!(told, [(Phase::Updated, None), (Phase::Updated, Some(VerificationResult::StillPresent))]);
+}
+
+#[test]
 fn a_settled_case_that_stays_is_a_new_related_incident() {
     let mut street = street(|_| {});
     street.watch(0..200, there);

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hysteresis::{Presence, patience};
 use super::params::DumpingRule;
-use super::{Assessment, BACK_AFTER, Look, Sight, schedule_exceptions};
+use super::{Assessment, BACK_AFTER, Claim, Look, Sight, schedule_exceptions};
 use crate::domain::Timestamp;
 use crate::domain::detection::Role;
 use crate::domain::geometry::BoundingBox;
@@ -39,6 +39,9 @@ const VISIT_LEAD: Duration = Duration::from_secs(60);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 /// The dwell counts from when they left; so much of it may pass before the ground can be seen again.
 const UNSEEN_LEAD: Duration = Duration::from_secs(10);
+/// What a visitor has left shows within this: nobody stands on the ground any more, and it has been seen
+/// to differ for a few looks.
+const FOUND_WITHIN: Duration = Duration::from_secs(25);
 /// Share of a pile that must still lie there, and that may be hidden.
 const STILL_THERE: f64 = 0.4;
 const MOSTLY_HIDDEN: f64 = 0.5;
@@ -72,12 +75,12 @@ struct Candidate {
 }
 
 impl Dumping {
-    /// `None` if the look brought no measure of this zone's ground.
+    /// `None` if the look brought no measure of this zone's ground. What `claims` cover is no muck.
     pub(crate) fn observe(
         &mut self,
         look: Look<'_>,
         rule: &DumpingRule,
-        zone: &Zone,
+        (zone, claims): (&Zone, &[Claim]),
         open: bool,
         snapshots: &mut Snapshots,
     ) -> Option<Assessment> {
@@ -85,7 +88,10 @@ impl Dumping {
         self.follow_visit(look, rule, zone, snapshots);
         let occupied: Vec<BoundingBox> = look
             .seen()
-            .filter(|seen| PASSING.iter().any(|role| seen.is(*role)) && !seen.is(Role::Pile))
+            .filter(|seen| !seen.is(Role::Pile))
+            .filter(|seen| {
+                PASSING.iter().any(|role| seen.is(*role)) || claims.iter().any(|claim| claim.covers(seen.detection))
+            })
             .map(|seen| seen.detection.bbox)
             .collect();
         let frozen = open || self.visit.is_some() || self.candidate.is_some();
@@ -98,6 +104,9 @@ impl Dumping {
         self.keep_before(look.at, occupied.is_empty() && !frozen && !differs, snapshots);
 
         let bringer_near = self.bringer_is_near(look, &reading);
+        if differs && !bringer_near {
+            self.doubt_visitor(look.at, rule, pile, snapshots);
+        }
         let Some(candidate) = &mut self.candidate else { return Some(nothing(look.at, rule)) };
         candidate.pile_score = candidate.pile_score.max(pile);
         candidate.presence.record(look.at, differs && !bringer_near, look.credit, rule.common.dwell);
@@ -133,6 +142,19 @@ impl Dumping {
             candidate.act_seen = true;
             candidate.by_vehicle |= visit.by_vehicle;
             candidate.during.get_or_insert_with(|| snapshots.keep(EvidenceRole::During, look.at));
+        }
+    }
+
+    /// What first shows long after a visit was not brought by it: nobody was seen to.
+    fn doubt_visitor(&mut self, at: Timestamp, rule: &DumpingRule, pile: f32, snapshots: &mut Snapshots) {
+        let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.act_seen) else { return };
+        if !candidate.region.is_empty() || elapsed(candidate.visited_until, at) <= FOUND_WITHIN {
+            return;
+        }
+        (candidate.act_seen, candidate.by_vehicle, candidate.since) = (false, false, at);
+        snapshots.discard(candidate.during.take());
+        if !rule.report_state && pile <= 0.0 && candidate.pile_score <= 0.0 {
+            self.drop_candidate(snapshots);
         }
     }
 

@@ -10,10 +10,11 @@ pub mod params;
 use std::time::Duration;
 
 use super::Timestamp;
-use super::detection::{Detection, Role};
+use super::detection::{Detection, Role, RoleSet};
 use super::frame::AnalyzedFrame;
 use super::incident::{EvidenceRef, LabelledBox, Measure};
 use super::tracker::Track;
+use super::zone::Zone;
 
 /// Back for this long, a thing continues the incident that was closed a short while ago.
 pub(crate) const BACK_AFTER: Duration = Duration::from_secs(30);
@@ -55,6 +56,28 @@ impl Seen<'_> {
 
     pub(crate) fn is_moving(&self) -> bool {
         self.track.is_some_and(Track::is_moving)
+    }
+}
+
+/// Ground on which an encroachment rule speaks for some things: one thing is one case, so they are not
+/// muck as well.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Claim {
+    zone: Zone,
+    roles: RoleSet,
+}
+
+impl Claim {
+    /// What `rule` speaks for in `zone`; `None` for the other kinds, and where untended things are
+    /// nothing to it.
+    pub(crate) fn of(rule: &params::Rule, zone: &Zone) -> Option<Self> {
+        let params::Rule::Encroachment(rule) = rule else { return None };
+        let speaks = rule.attendance == params::Attendance::Optional;
+        speaks.then(|| Self { zone: zone.clone(), roles: rule.roles })
+    }
+
+    pub(crate) fn covers(&self, detection: &Detection) -> bool {
+        detection.roles.intersects(self.roles) && self.zone.polygon.contains(detection.bbox.bottom_center())
     }
 }
 

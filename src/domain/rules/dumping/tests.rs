@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::analyzer::scenario::{OnGround, Street, at, dumping, person, thing};
+use crate::domain::analyzer::scenario::{OnGround, Street, at, dumping, encroachment, person, thing};
 use crate::domain::detection::Detection;
 use crate::domain::incident::Phase;
 use crate::domain::rules::params::Rule;
@@ -98,4 +98,39 @@ fn people_who_stop_by_an_old_pile_bring_nothing() {
         (if (300..340).contains(&second) { vec![person(0.45)] } else { vec![] }, ground)
     });
     assert_eq!(street.phases(), []);
+}
+
+#[test]
+fn a_pile_that_shows_long_after_a_visit_is_nobody_s() {
+    let script = |second: i64| {
+        let seen = if (300..330).contains(&second) { vec![person(0.45)] } else { vec![] };
+        (seen, if second < 370 { OnGround::Nothing } else { OnGround::Pile })
+    };
+    let mut state_too = street(|rule| rule.report_state = true);
+    state_too.watch_ground(0..800, script);
+    let [opened] = state_too.transitions.as_slice() else { panic!("{:?}", state_too.phases()) };
+    assert!(matches!(opened.measure, Measure::GroundChange { act_seen: false, .. }));
+    assert!(opened.first_seen >= at(370) && opened.subkind == "muck_pile");
+    let mut act_only = street(|_| {});
+    act_only.watch_ground(0..800, script);
+    assert_eq!(act_only.phases(), []);
+}
+
+#[test]
+fn what_an_encroachment_rule_speaks_for_is_no_muck() {
+    let suitcase = || thing(Role::Goods, 0.4, 0.6, 0.2, 0.3);
+    let script = |second: i64| match second {
+        0..300 => (vec![], OnGround::Nothing),
+        300..330 => (vec![person(0.45), suitcase()], OnGround::Pile),
+        // Missed now and then, as detectors do.
+        _ if second % 4 == 0 => (vec![], OnGround::Pile),
+        _ => (vec![suitcase()], OnGround::Pile),
+    };
+    let mut both = Street::new(vec![Rule::Encroachment(encroachment()), Rule::Dumping(dumping())]);
+    both.watch_ground(0..600, script);
+    let [opened] = both.transitions.as_slice() else { panic!("{:?}", both.phases()) };
+    assert_eq!(opened.rule, "stalls");
+    let mut alone = street(|_| {});
+    alone.watch_ground(0..600, script);
+    assert_eq!(alone.ends(), [Phase::Opened], "where nobody else speaks for it, it is fly-tipped");
 }

@@ -55,6 +55,9 @@ impl Common {
     }
 }
 
+/// What came, less what went, as a share of both.
+const MOSTLY_ADDED: f32 = 0.3;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Difference {
     Unknown,
@@ -104,7 +107,8 @@ pub(super) fn statuses(cells: &[Cell], common: &Common, columns: usize, at: Time
         .collect()
 }
 
-/// Whether the changed cells have become less like the zone's typical ground.
+/// Whether the changed cells have become less like the zone's typical ground, taken together: a bin that
+/// is put back beside its place uncovers as much as it covers.
 pub(super) fn is_addition(cells: &[Cell], statuses: &[CellStatus]) -> bool {
     let typical = |pick: fn(&Appearance) -> f32| {
         let unchanged = cells.iter().zip(statuses).filter(|(_, status)| **status == CellStatus::Same);
@@ -116,7 +120,8 @@ pub(super) fn is_addition(cells: &[Cell], statuses: &[CellStatus]) -> bool {
         (a.contrast - ground.contrast).abs() / MIN_CONTRAST + (a.cb - ground.cb).hypot(a.cr - ground.cr) / MIN_COLOUR
     };
     let changed = cells.iter().zip(statuses).filter(|(_, status)| **status == CellStatus::Changed);
-    let gain: f32 =
-        changed.filter_map(|(cell, _)| Some(strangeness(cell.now.as_ref()?) - strangeness(cell.base.as_ref()?))).sum();
-    gain > 0.0
+    let gains =
+        changed.filter_map(|(cell, _)| Some(strangeness(cell.now.as_ref()?) - strangeness(cell.base.as_ref()?)));
+    let (net, gross) = gains.fold((0.0, 0.0), |(net, gross): (f32, f32), gain| (net + gain, gross + gain.abs()));
+    net > MOSTLY_ADDED * gross
 }

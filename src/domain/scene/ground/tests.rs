@@ -27,6 +27,21 @@ fn a_pile_differs_and_is_never_swallowed_while_frozen() {
 }
 
 #[test]
+fn a_bin_put_back_beside_its_place_is_no_addition() {
+    let bin = GroundCell { luma: 60.0, texture: 24.0, cb: 118.0, cr: 120.0 };
+    let at_column = |column: usize| {
+        patch(move |index| {
+            let (x, y) = (index % usize::from(COLUMNS), index / usize::from(COLUMNS));
+            if (column..column + 2).contains(&x) && y < 3 { bin } else { ground_cell(index, OnGround::Nothing) }
+        })
+    };
+    let mut ground = Ground::default();
+    read(&mut ground, 0..60, false, &at_column(2));
+    let reading = read(&mut ground, 60..120, true, &at_column(5));
+    assert!(reading.changed_ratio > 0.15 && !reading.added, "{reading:?}");
+}
+
+#[test]
 fn the_baseline_follows_the_sun() {
     let mut ground = Ground::default();
     for second in 0..7200_i16 {
