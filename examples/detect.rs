@@ -1,7 +1,7 @@
-//! Runs a model on raw pictures and prints what it finds, one JSON line per picture: the counterpart of
-//! `scripts/compare-detection`.
+//! Runs a model on raw pictures and writes what it finds, one JSON line per picture, or what it would be
+//! given: the counterpart of `scripts/compare-detection`.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -13,6 +13,7 @@ use gridwatch::domain::frame::{ColorSpace, Frame};
 use gridwatch::inference::Detector;
 use gridwatch::inference::manifest::Manifest;
 use gridwatch::inference::onnx::{OnnxDetector, OnnxOptions, Runtime};
+use gridwatch::inference::preprocess::Preprocessor;
 
 /// Detect things in raw pictures read from standard input, one after the other without headers.
 #[derive(Parser)]
@@ -43,6 +44,17 @@ struct Arguments {
     /// Show classes without a role, too
     #[arg(long)]
     all_classes: bool,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = Wanted::Boxes)]
+    write: Wanted,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Wanted {
+    /// One JSON line per picture
+    Boxes,
+    /// What the model would eat, as native 32-bit floats
+    Tensors,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -57,28 +69,52 @@ fn main() -> anyhow::Result<()> {
     if arguments.all_classes {
         manifest.roles.fill([Role::Goods].into_iter().collect());
     }
+    if arguments.write == Wanted::Tensors {
+        return prepare(&manifest, &arguments);
+    }
     let runtime = Runtime::load(&arguments.runtime)?;
     let options = OnnxOptions { threads: 1, provider: Provider::Cpu, allow_cpu_fallback: false };
     let mut detector = OnnxDetector::load(&runtime, &manifest, options)?;
-    let mut input = std::io::stdin().lock();
     let mut output = std::io::stdout().lock();
-    while let Some(detections) = look(&mut detector, &arguments, &mut input)? {
+    while let Some(picture) = read(&arguments)? {
+        let detections = match &picture {
+            Picture::Rgb(rgb) => detector.detect_rgb(arguments.width, arguments.height, rgb, &[])?,
+            Picture::Yuv(frame) => detector.detect(frame, &[])?,
+        };
         let boxes: Vec<_> = detections.iter().map(|detection| line(detection, &arguments)).collect();
         writeln!(output, "{}", serde_json::Value::from(boxes))?;
     }
     Ok(())
 }
 
-fn look(
-    detector: &mut OnnxDetector,
-    arguments: &Arguments,
-    input: &mut impl Read,
-) -> anyhow::Result<Option<Vec<Detection>>> {
+fn prepare(manifest: &Manifest, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut preprocessor = Preprocessor::new(manifest.input.clone());
+    let mut tensor = vec![0.0; preprocessor.tensor_len()];
+    let mut output = BufWriter::new(std::io::stdout().lock());
+    while let Some(picture) = read(arguments)? {
+        match &picture {
+            Picture::Rgb(rgb) => preprocessor.rgb((arguments.width, arguments.height), rgb, &[], &mut tensor)?,
+            Picture::Yuv(frame) => preprocessor.frame(frame, &[], &mut tensor)?,
+        };
+        for number in &tensor {
+            output.write_all(&number.to_ne_bytes())?;
+        }
+    }
+    Ok(output.flush()?)
+}
+
+enum Picture {
+    Rgb(Vec<u8>),
+    Yuv(Frame),
+}
+
+/// The next picture of standard input.
+fn read(arguments: &Arguments) -> anyhow::Result<Option<Picture>> {
     let (width, height) = (arguments.width, arguments.height);
     let luma = width as usize * height as usize;
     let chroma = width.div_ceil(2) as usize * height.div_ceil(2) as usize;
     let mut picture = vec![0; if arguments.format == Format::Rgb24 { luma * 3 } else { luma + 2 * chroma }];
-    match input.read_exact(&mut picture) {
+    match std::io::stdin().lock().read_exact(&mut picture) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
         read => read.context("standard input")?,
     }
@@ -86,13 +122,12 @@ fn look(
         bail!("a picture needs pixels");
     }
     if arguments.format == Format::Rgb24 {
-        return Ok(Some(detector.detect_rgb(width, height, &picture, &[])?));
+        return Ok(Some(Picture::Rgb(picture)));
     }
     let v = picture.split_off(luma + chroma);
     let u = picture.split_off(luma);
     let color = ColorSpace { full_range: arguments.full_range, bt709: arguments.bt709 };
-    let frame = Frame { captured_at: Timestamp::UNIX_EPOCH, width, height, color, y: picture, u, v };
-    Ok(Some(detector.detect(&frame, &[])?))
+    Ok(Some(Picture::Yuv(Frame { captured_at: Timestamp::UNIX_EPOCH, width, height, color, y: picture, u, v })))
 }
 
 /// Class, score and corners in pixels.

@@ -1,5 +1,5 @@
-//! Bilinear scaling of 8-bit pictures with the arithmetic of `OpenCV`'s `INTER_LINEAR`: models were trained
-//! on pictures scaled by it, and a rounding of our own moves the boxes of a small model visibly.
+//! Bilinear scaling of 8-bit RGB with the arithmetic of `OpenCV`'s `INTER_LINEAR`: models were trained on
+//! pictures scaled by it, and a rounding of our own moves the boxes of a small model visibly.
 
 /// Positions between two source pixels have this many steps.
 const STEPS: f32 = 2048.0;
@@ -9,80 +9,110 @@ const STEPS: f32 = 2048.0;
 pub struct Bilinear {
     columns: Vec<Tap>,
     rows: Vec<Tap>,
-    upper: Vec<i32>,
-    lower: Vec<i32>,
+    touched: Vec<PixelPair>,
+    upper: Row,
+    lower: Row,
 }
 
-/// Two neighbouring source pixels, and their weights in steps.
+/// Two RGB pixels, one after the other.
+pub type PixelPair = [u8; 6];
+
+/// The two neighbouring source pixels that a target pixel lies between, and their weights in steps.
 #[derive(Debug, Clone, Copy)]
-struct Tap {
-    first: usize,
-    second: usize,
-    weights: (i32, i32),
+pub struct Tap {
+    /// The left or upper one.
+    pub first: usize,
+    /// The right or lower one.
+    pub second: usize,
+    weights: (i16, i16),
+}
+
+/// A source row, stretched to the target's width.
+#[derive(Debug, Default)]
+struct Row {
+    source: Option<usize>,
+    values: Vec<i16>,
 }
 
 impl Bilinear {
-    /// Scales `source`, rows of `CHANNELS` bytes a pixel without padding, to the size of `target`. Sizes are
-    /// width and height, at least 1 each, and fit their buffers. `shift` is how far to the right of its usual
-    /// place each target pixel is looked up, in source pixels.
-    pub fn scale<const CHANNELS: usize>(
+    /// Fills `target`, three bytes a pixel without padding, from a picture whose pixels come from
+    /// `read(row, columns, pairs)`: of that row, the two pixels of each column. Sizes are width and height, at
+    /// least 1 each. Only pixels that matter are read, and rows mostly once: a large picture is scaled down
+    /// for little more than the cost of a small one.
+    pub fn scale(
         &mut self,
-        source: &[u8],
         source_size: (u32, u32),
-        target: &mut [u8],
         target_size: (u32, u32),
-        shift: f64,
+        target: &mut [u8],
+        mut read: impl FnMut(usize, &[Tap], &mut [PixelPair]),
     ) {
-        taps(&mut self.columns, source_size.0, target_size.0, shift);
-        taps(&mut self.rows, source_size.1, target_size.1, 0.0);
-        let source_row = source_size.0 as usize * CHANNELS;
-        let target_row = target_size.0 as usize * CHANNELS;
-        self.upper.resize(target_row, 0);
-        self.lower.resize(target_row, 0);
-        let stretch = |row: usize, stretched: &mut [i32]| {
-            let row = &source[row * source_row..(row + 1) * source_row];
-            for (tap, pixel) in self.columns.iter().zip(stretched.chunks_exact_mut(CHANNELS)) {
-                for (channel, value) in pixel.iter_mut().enumerate() {
-                    let left = i32::from(row[tap.first * CHANNELS + channel]);
-                    let right = i32::from(row[tap.second * CHANNELS + channel]);
-                    *value = left * tap.weights.0 + right * tap.weights.1;
+        fill_taps(&mut self.columns, source_size.0, target_size.0, Beyond::IsOutermost);
+        fill_taps(&mut self.rows, source_size.1, target_size.1, Beyond::IsMixed);
+        let width = self.columns.len() * 3;
+        self.touched.resize(self.columns.len(), PixelPair::default());
+        for row in [&mut self.upper, &mut self.lower] {
+            *row = Row { source: None, values: std::mem::take(&mut row.values) };
+            row.values.resize(width, 0);
+        }
+        for (tap, scaled) in self.rows.iter().zip(target.chunks_exact_mut(width)) {
+            if self.lower.source == Some(tap.first) {
+                std::mem::swap(&mut self.upper, &mut self.lower);
+            }
+            for (row, source) in [(&mut self.upper, tap.first), (&mut self.lower, tap.second)] {
+                if row.source != Some(source) {
+                    read(source, &self.columns, &mut self.touched);
+                    stretch(&self.columns, &self.touched, &mut row.values);
+                    row.source = Some(source);
                 }
             }
-        };
-        for (tap, scaled) in self.rows.iter().zip(target.chunks_exact_mut(target_row)) {
-            stretch(tap.first, &mut self.upper);
-            stretch(tap.second, &mut self.lower);
-            for ((above, below), value) in self.upper.iter().zip(&self.lower).zip(scaled) {
+            for ((above, below), value) in self.upper.values.iter().zip(&self.lower.values).zip(scaled) {
                 *value = mix(*above, *below, tap.weights);
             }
         }
     }
 }
 
-/// The three shifts and where they cut are the reference's.
-fn mix(above: i32, below: i32, weights: (i32, i32)) -> u8 {
-    let sum = ((weights.0 * (above >> 4)) >> 16) + ((weights.1 * (below >> 4)) >> 16);
-    u8::try_from((sum + 2) >> 2).unwrap_or(u8::MAX)
+/// The product of a byte and all steps has 19 bits; the reference drops the last four.
+#[allow(clippy::cast_possible_truncation, reason = "at most 255 × 2048 / 16")]
+fn stretch(columns: &[Tap], touched: &[PixelPair], values: &mut [i16]) {
+    for ((tap, pair), stretched) in columns.iter().zip(touched).zip(values.as_chunks_mut::<3>().0) {
+        let (left, right) = (i32::from(tap.weights.0), i32::from(tap.weights.1));
+        for (channel, value) in stretched.iter_mut().enumerate() {
+            *value = ((i32::from(pair[channel]) * left + i32::from(pair[channel + 3]) * right) >> 4) as i16;
+        }
+    }
 }
 
-/// One tap per target pixel. Pixel middles are mapped onto each other; what lies beyond the outermost
-/// middles repeats the outermost pixel.
+/// Where the shifts cut is the reference's way.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 255")]
+fn mix(above: i16, below: i16, weights: (i16, i16)) -> u8 {
+    let share = |value: i16, weight: i16| (i32::from(value) * i32::from(weight)) >> 16;
+    ((share(above, weights.0) + share(below, weights.1) + 2) >> 2).clamp(0, 255) as u8
+}
+
+/// What lies beyond the outermost middles of pixels. The reference has two ways, which round differently.
+#[derive(Clone, Copy, PartialEq)]
+enum Beyond {
+    /// The outermost pixel.
+    IsOutermost,
+    /// The outermost pixel, mixed with itself.
+    IsMixed,
+}
+
+/// One tap per target pixel. Pixel middles are mapped onto each other.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the source's size")]
-fn taps(taps: &mut Vec<Tap>, source: u32, target: u32, shift: f64) {
-    let last = source.max(1) - 1;
+fn fill_taps(taps: &mut Vec<Tap>, source: u32, target: u32, beyond: Beyond) {
+    let last = i64::from(source.max(1)) - 1;
     let ratio = f64::from(source) / f64::from(target);
     taps.clear();
     taps.extend((0..target).map(|index| {
-        let position = ((f64::from(index) + 0.5) * ratio - 0.5 + shift) as f32;
-        let first = position.floor();
-        let (first, share) = match first as i64 {
-            below if below < 0 => (0, 0.0),
-            beyond if beyond >= i64::from(last) => (last, 0.0),
-            inside => (inside as u32, position - first),
-        };
-        let steps = |share: f32| (share * STEPS).round_ties_even() as i32;
-        let second = (first + 1).min(last);
-        Tap { first: first as usize, second: second as usize, weights: (steps(1.0 - share), steps(share)) }
+        let position = ((f64::from(index) + 0.5) * ratio - 0.5) as f32;
+        let first = position.floor() as i64;
+        let outside = first < 0 || first >= last;
+        let share = if outside && beyond == Beyond::IsOutermost { 0.0 } else { position - position.floor() };
+        let steps = |share: f32| (share * STEPS).round_ties_even() as i16;
+        let inside = |index: i64| index.clamp(0, last) as usize;
+        Tap { first: inside(first), second: inside(first + 1), weights: (steps(1.0 - share), steps(share)) }
     }));
 }
 
@@ -92,15 +122,22 @@ mod tests {
 
     use super::*;
 
+    /// Scales a grey picture.
     fn scaled(source: &[u8], source_size: (u32, u32), target_size: (u32, u32)) -> Vec<u8> {
-        let mut target = vec![0; (target_size.0 * target_size.1) as usize];
-        Bilinear::default().scale::<1>(source, source_size, &mut target, target_size, 0.0);
-        target
+        let mut target = vec![0; (target_size.0 * target_size.1 * 3) as usize];
+        Bilinear::default().scale(source_size, target_size, &mut target, |row, columns, pairs| {
+            let pixel = |column: usize| source[row * source_size.0 as usize + column];
+            for (tap, pair) in columns.iter().zip(pairs) {
+                pair[..3].fill(pixel(tap.first));
+                pair[3..].fill(pixel(tap.second));
+            }
+        });
+        target.chunks(3).map(|pixel| pixel[0]).collect()
     }
 
     #[test]
     fn agrees_with_the_reference() {
-        // The reference has a second way of rounding for the last columns of a row.
+        // The reference has a third way of rounding for the last columns of some widths.
         let near = |found: Vec<u8>, wanted: &[u8]| {
             assert!(found.iter().zip(wanted).all(|(found, wanted)| found.abs_diff(*wanted) <= 1), "{found:?}");
         };
@@ -123,6 +160,11 @@ mod tests {
             for value in scaled(&source, (12, 7), (width, height)) {
                 prop_assert!(Some(value.saturating_add(1)) >= least && Some(value) <= most);
             }
+        }
+
+        #[test]
+        fn its_own_size_changes_nothing(source in proptest::collection::vec(any::<u8>(), 12 * 7)) {
+            prop_assert_eq!(scaled(&source, (12, 7), (12, 7)), source);
         }
     }
 }

@@ -1,15 +1,12 @@
 //! From a picture to the numbers a model eats.
 
-use super::bilinear::Bilinear;
+use super::bilinear::{Bilinear, PixelPair, Tap};
 use super::fit::Fit;
 use super::manifest::{Color, Input, Layout};
-use super::{masks, rgb};
+use super::masks;
+use super::rgb::RgbReader;
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
-
-/// H.264 and H.265 put a chroma sample on the left one of its two luma columns unless told otherwise, which
-/// is a quarter of a chroma pixel left of where scaling would look.
-const CHROMA_SHIFT: f64 = 0.25;
 
 /// Why a picture cannot be prepared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,11 +38,7 @@ pub struct Preprocessor {
     /// Normalised value of each byte, per channel in the model's order.
     normalised: [[f32; 256]; 3],
     bilinear: Bilinear,
-    /// Chroma at every pixel.
-    u: Vec<u8>,
-    v: Vec<u8>,
-    /// RGB of the picture's own size.
-    full_size: Vec<u8>,
+    reader: RgbReader,
     /// RGB, scaled.
     rgb: Vec<u8>,
 }
@@ -55,20 +48,10 @@ impl Preprocessor {
     #[must_use]
     pub fn new(input: Input) -> Self {
         let normalised = std::array::from_fn(|channel| {
-            std::array::from_fn(|byte| {
-                let byte = u8::try_from(byte).unwrap_or(u8::MAX);
-                (f32::from(byte) * input.scale - input.mean[channel]) / input.std[channel]
-            })
+            std::array::from_fn(|byte| normalised(&input, channel, u8::try_from(byte).unwrap_or(u8::MAX)))
         });
-        Self {
-            input,
-            normalised,
-            bilinear: Bilinear::default(),
-            u: Vec::new(),
-            v: Vec::new(),
-            full_size: Vec::new(),
-            rgb: Vec::new(),
-        }
+        let (bilinear, reader, rgb) = (Bilinear::default(), RgbReader::default(), Vec::new());
+        Self { input, normalised, bilinear, reader, rgb }
     }
 
     /// Numbers in one model input.
@@ -77,21 +60,17 @@ impl Preprocessor {
         self.input.width as usize * self.input.height as usize * 3
     }
 
-    /// Fills `tensor` (of [`Preprocessor::tensor_len`]) from a decoded picture. Chroma is interpolated and
-    /// turned into RGB at the picture's own size: half a step of difference in colour moves the boxes of
-    /// small models, and so do shortcuts here.
+    /// Fills `tensor` (of [`Preprocessor::tensor_len`]) from a decoded picture.
     pub fn frame(&mut self, frame: &Frame, masks: &[Polygon], tensor: &mut [f32]) -> Result<Fit, PictureError> {
         let (width, height) = (frame.width, frame.height);
         let fit = self.fit(width, height)?;
         check("y", &frame.y, (width, height), 1)?;
-        for (name, source, upsampled) in [("u", &frame.u, &mut self.u), ("v", &frame.v, &mut self.v)] {
-            check(name, source, frame.chroma_size(), 1)?;
-            upsampled.resize(frame.y.len(), 0);
-            self.bilinear.scale::<1>(source, frame.chroma_size(), upsampled, (width, height), CHROMA_SHIFT);
-        }
-        self.full_size.resize(frame.y.len() * 3, 0);
-        rgb::from_yuv(frame.color, &frame.y, &self.u, &self.v, &mut self.full_size);
-        scale(&mut self.bilinear, &self.full_size, (width, height), fit, &mut self.rgb);
+        check("u", &frame.u, frame.chroma_size(), 1)?;
+        check("v", &frame.v, frame.chroma_size(), 1)?;
+        let mut rows = self.reader.open(frame);
+        self.rgb.resize(fit.width as usize * fit.height as usize * 3, 0);
+        let read = |row: usize, columns: &[Tap], pairs: &mut [PixelPair]| rows.read(row, columns, pairs);
+        self.bilinear.scale((width, height), (fit.width, fit.height), &mut self.rgb, read);
         self.finish(fit, masks, tensor);
         Ok(fit)
     }
@@ -106,7 +85,16 @@ impl Preprocessor {
     ) -> Result<Fit, PictureError> {
         let fit = self.fit(width, height)?;
         check("rgb", pixels, (width, height), 3)?;
-        scale(&mut self.bilinear, pixels, (width, height), fit, &mut self.rgb);
+        self.rgb.resize(fit.width as usize * fit.height as usize * 3, 0);
+        let read = |row: usize, columns: &[Tap], pairs: &mut [PixelPair]| {
+            let start = row * width as usize;
+            for (tap, pair) in columns.iter().zip(pairs) {
+                for (column, pixel) in [tap.first, tap.second].into_iter().zip(pair.chunks_exact_mut(3)) {
+                    pixel.copy_from_slice(&pixels[(start + column) * 3..][..3]);
+                }
+            }
+        };
+        self.bilinear.scale((width, height), (fit.width, fit.height), &mut self.rgb, read);
         self.finish(fit, masks, tensor);
         Ok(fit)
     }
@@ -123,33 +111,46 @@ impl Preprocessor {
         let (width, height) = (fit.width as usize, fit.height as usize);
         masks::fill(masks, &mut self.rgb, width, height, self.input.pad);
         let input_width = self.input.width as usize;
-        let area = input_width * self.input.height as usize;
-        let (plane_step, pixel_step) = match self.input.layout {
-            Layout::Nchw => (area, 1),
-            Layout::Nhwc => (1, 3),
+        let sources = match self.input.color {
+            Color::Rgb => [0, 1, 2],
+            Color::Bgr => [2, 1, 0],
         };
-        for (channel, table) in self.normalised.iter().enumerate() {
-            let source = match self.input.color {
-                Color::Rgb => channel,
-                Color::Bgr => 2 - channel,
-            };
-            let padding = table[usize::from(self.input.pad)];
-            tensor[channel * plane_step..].iter_mut().step_by(pixel_step).take(area).for_each(|value| *value = padding);
-            for (row, pixels) in self.rgb.chunks_exact(width * 3).enumerate() {
-                let start = (fit.top as usize + row) * input_width + fit.left as usize;
-                let values = tensor[channel * plane_step + start * pixel_step..].iter_mut().step_by(pixel_step);
-                for (value, pixel) in values.zip(pixels.chunks_exact(3)) {
-                    *value = table[usize::from(pixel[source])];
+        let tables = self.normalised.each_ref();
+        let padding = tables.map(|table| table[usize::from(self.input.pad)]);
+        let rows = self.rgb.as_chunks::<3>().0.chunks_exact(width).zip(fit.top as usize..);
+        let start = |row: usize| row * input_width + fit.left as usize;
+        match self.input.layout {
+            Layout::Nchw => {
+                let planes = tensor.chunks_exact_mut(input_width * self.input.height as usize);
+                for (channel, plane) in planes.enumerate() {
+                    let (table, source) = (tables[channel], sources[channel]);
+                    plane.fill(padding[channel]);
+                    for (pixels, row) in rows.clone() {
+                        for (value, pixel) in plane[start(row)..].iter_mut().zip(pixels) {
+                            *value = table[usize::from(pixel[source])];
+                        }
+                    }
+                }
+            }
+            Layout::Nhwc => {
+                let values = tensor.as_chunks_mut::<3>().0;
+                values.fill(padding);
+                for (pixels, row) in rows {
+                    for (value, pixel) in values[start(row)..].iter_mut().zip(pixels) {
+                        *value = [0, 1, 2].map(|channel| tables[channel][usize::from(pixel[sources[channel]])]);
+                    }
                 }
             }
         }
     }
 }
 
-/// Scales RGB to the picture's place in the input.
-fn scale(bilinear: &mut Bilinear, rgb: &[u8], size: (u32, u32), fit: Fit, scaled: &mut Vec<u8>) {
-    scaled.resize(fit.width as usize * fit.height as usize * 3, 0);
-    bilinear.scale::<3>(rgb, size, scaled, (fit.width, fit.height), 0.0);
+/// One number of the model's input. Every step is rounded as in the models' own tools, where pictures become
+/// 32-bit floats and are then divided: dynamically quantised models notice the last bit.
+#[allow(clippy::cast_possible_truncation, reason = "the rounding is the point")]
+fn normalised(input: &Input, channel: usize, byte: u8) -> f32 {
+    let scaled = (f64::from(byte) * input.scale) as f32;
+    (scaled - input.mean[channel]) / input.std[channel]
 }
 
 fn check(plane: &'static str, bytes: &[u8], (width, height): (u32, u32), channels: usize) -> Result<(), PictureError> {
@@ -182,6 +183,15 @@ mod tests {
         near(1024, 128.0 / 255.0 - 0.25);
         near(2048, 1.0);
         near(2048 + 16 * 32, 0.0);
+    }
+
+    #[test]
+    fn divides_to_the_last_bit() {
+        let input = Input { mean: [0.0; 3], std: [1.0; 3], ..input(Color::Rgb, Layout::Nchw, Resize::Stretch) };
+        for byte in 0..=255 {
+            let wanted = f32::from(byte) / 255.0;
+            assert_eq!(normalised(&input, 0, byte).to_bits(), wanted.to_bits(), "{byte}");
+        }
     }
 
     #[test]

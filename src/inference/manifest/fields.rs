@@ -27,9 +27,10 @@ pub struct Input {
     /// Value of the bars beside the picture and of masked ground, 0–255, before normalisation.
     #[serde(default)]
     pub pad: u8,
-    /// First, 0–255 is multiplied by this.
+    /// First, 0–255 is multiplied by this; in 64 bits, so that a multiplication by 1/255 is as good as the
+    /// division by 255 that models were trained with.
     #[serde(default = "one")]
-    pub scale: f32,
+    pub scale: f64,
     /// Then this is subtracted, per channel.
     #[serde(default)]
     pub mean: [f32; 3],
@@ -257,7 +258,7 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-fn one() -> f32 {
+fn one() -> f64 {
     1.0
 }
 
