@@ -58,7 +58,7 @@ pub fn execute(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
 
 /// Tries what the options ask for.
 fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec<Tried>> {
-    let mut tried = Vec::new();
+    let mut tried = try_out::event_codes(config);
     if args.secrets || args.all {
         tried.extend(config.secrets().into_iter().map(|(what, secret)| try_secret(what, secret)));
     }

@@ -121,6 +121,23 @@ fn schedules_are_in_the_configured_zone_and_may_pass_midnight() {
     );
 }
 
+/// What the topics could not be built from is refused with its place.
+#[test]
+fn names_that_the_topics_refuse_are_refused_here() {
+    let ids = ["GW_7", "7gw", "g", "admin", "broker", "township", "gw-rx"].map(|id| ("gateway.id", "id = ", id));
+    let roots =
+        ["grid v1", "grid/", "/grid", "grid/+", "$SYS", ""].map(|root| ("mqtt.root_topic", "#root_topic = ", root));
+    for (key, setting, value) in ids.into_iter().chain(roots) {
+        let example = example();
+        let line = example.lines().find(|line| line.starts_with(setting)).expect("the setting");
+        let text = example.replacen(line, &format!("{} = \"{value}\"", key.split_once('.').expect("a key").1), 1);
+        let errors = parse(&text, Path::new("config.toml")).expect_err(value);
+        let found: Vec<_> = errors.findings.iter().map(|finding| finding.key.as_str()).collect();
+        assert_eq!(found, [key], "{value}: {errors}");
+        assert!(errors.findings[0].line > 0);
+    }
+}
+
 /// A minimal system has no zone files.
 #[test]
 fn time_zones_come_with_the_program() {

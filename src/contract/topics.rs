@@ -5,14 +5,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::camera::CameraId;
+use crate::domain::gateway::{GatewayIdError, check_gateway_id, is_topic_level, is_topic_root};
 use crate::domain::incident::Kind;
 
 /// Root of every topic unless configured otherwise.
 pub const DEFAULT_ROOT: &str = "grid/v1";
-
-/// Names that a gateway must not have: users and groups of the access control list.
-pub const RESERVED_NAMES: [&str; 9] =
-    ["township", "town", "county", "city", "platform", "judge", "admin", "anonymous", "broker"];
 
 /// Why topics cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +107,7 @@ pub struct Topics {
 impl Topics {
     /// Topics under `{root}/{county}/{town}/{gateway}/`.
     pub fn new(root: &str, county: &str, town: &str, gateway: &str) -> Result<Self, TopicError> {
-        if !root.split('/').all(is_root_level) {
+        if !is_topic_root(root) {
             return Err(TopicError::Root(root.to_owned()));
         }
         if !is_digits(county, 6) {
@@ -119,7 +116,10 @@ impl Topics {
         if !is_digits(town, 3) {
             return Err(TopicError::Town(town.to_owned()));
         }
-        check_gateway_id(gateway)?;
+        check_gateway_id(gateway).map_err(|error| match error {
+            GatewayIdError::Form => TopicError::Gateway(gateway.to_owned()),
+            GatewayIdError::Reserved => TopicError::Reserved(gateway.to_owned()),
+        })?;
         Ok(Self {
             base: format!("{root}/{county}/{town}/{gateway}"),
             source: format!("urn:gridwatch:{county}{town}:{gateway}"),
@@ -170,8 +170,8 @@ impl Topics {
             ["evidence", event, id] if is_evidence_id(id) => {
                 Some(Channel::Evidence { event_id: event.parse().ok()?, id: (*id).to_owned() })
             }
-            ["cmd", name] if is_name(name) => Some(Channel::Command((*name).to_owned())),
-            ["rsp", rest @ ..] if !rest.is_empty() && rest.iter().all(|level| is_name(level)) => {
+            ["cmd", name] if is_topic_level(name) => Some(Channel::Command((*name).to_owned())),
+            ["rsp", rest @ ..] if !rest.is_empty() && rest.iter().all(|level| is_topic_level(level)) => {
                 Some(Channel::Response(rest.join("/")))
             }
             _ => None,
@@ -185,19 +185,6 @@ impl Topics {
     }
 }
 
-/// Checks the form of a gateway id, and that the name is free.
-pub fn check_gateway_id(id: &str) -> Result<(), TopicError> {
-    let legal = id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !(2..=63).contains(&id.len()) || !legal || !id.starts_with(|c: char| c.is_ascii_lowercase()) {
-        return Err(TopicError::Gateway(id.to_owned()));
-    }
-    // `{gw}-rx` is the client id of another gateway's downlink.
-    if RESERVED_NAMES.contains(&id) || id.ends_with("-rx") {
-        return Err(TopicError::Reserved(id.to_owned()));
-    }
-    Ok(())
-}
-
 /// Whether `id` can name a picture of an event.
 #[must_use]
 pub fn is_evidence_id(id: &str) -> bool {
@@ -206,12 +193,4 @@ pub fn is_evidence_id(id: &str) -> bool {
 
 fn is_digits(text: &str, count: usize) -> bool {
     text.len() == count && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn is_name(level: &str) -> bool {
-    (1..=64).contains(&level.len()) && level.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-}
-
-fn is_root_level(level: &str) -> bool {
-    is_name(level)
 }

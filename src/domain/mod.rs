@@ -11,6 +11,7 @@ pub mod camera;
 pub mod detection;
 pub mod feedback;
 pub mod frame;
+pub mod gateway;
 pub mod geometry;
 pub mod ids;
 pub mod incident;

@@ -1,5 +1,7 @@
 //! Refused logins, kept in the store.
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 
 use crate::media::auth::MemoryAuthLedger;
@@ -56,5 +58,41 @@ impl AuthLedger for StoreLedger {
                 tracing::error!(host = key.host, %error, "an accepted login cannot be recorded");
             }
         })
+    }
+}
+
+/// What a store held when it was read, and what happens in this process: for trying cameras beside a
+/// running gateway.
+#[derive(Debug, Default)]
+pub struct ReadLedger {
+    kept: BTreeMap<AuthKey, u32>,
+    memory: MemoryAuthLedger,
+}
+
+impl ReadLedger {
+    /// Begins with what was read.
+    #[must_use]
+    pub fn new(kept: Vec<(store::AuthKey, u32)>) -> Self {
+        let key = |key: store::AuthKey| AuthKey { host: key.host, account: key.account, fingerprint: key.fingerprint };
+        let kept = kept.into_iter().map(|(stored, failures)| (key(stored), failures)).collect();
+        Self { kept, memory: MemoryAuthLedger::default() }
+    }
+
+    fn kept(&self, key: &AuthKey) -> u32 {
+        self.kept.get(key).copied().unwrap_or(0)
+    }
+}
+
+impl AuthLedger for ReadLedger {
+    fn failures<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32> {
+        Box::pin(async move { self.kept(key).saturating_add(self.memory.failures(key).await) })
+    }
+
+    fn record_failure<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32> {
+        Box::pin(async move { self.kept(key).saturating_add(self.memory.record_failure(key).await) })
+    }
+
+    fn clear<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, ()> {
+        self.memory.clear(key)
     }
 }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Camera, Config, Delivery};
 use crate::contract::topics::Channel;
-use crate::media::auth::MemoryAuthLedger;
 use crate::media::boundary::AuthLedger;
 use crate::media::live::MediaOptions;
 use crate::media::probe::probe;
 use crate::mqtt::{Grant, Publication, check_broker};
 use crate::pipeline::cameras::resolve;
-use crate::pipeline::ledger::StoreLedger;
+use crate::pipeline::ledger::ReadLedger;
 use crate::pipeline::link;
 use crate::pipeline::message::EventWriter;
 use crate::pipeline::models::{self, ModelFacts};
@@ -95,26 +94,31 @@ fn granted(what: String, grant: Grant) -> Tried {
     Tried::new(what, result)
 }
 
-/// Connects to every camera once. Refused logins count: a running gateway's record is used where it can be.
+/// Reads what every event needs: the site's own event codes, where it has some.
+#[must_use]
+pub fn event_codes(config: &Config) -> Vec<Tried> {
+    let Some(path) = &config.gateway.catalogue else { return Vec::new() };
+    let read = EventWriter::new(config);
+    let result = read.map(|writer| format!("version {}", writer.catalogue_version()));
+    vec![Tried::new(format!("event codes {}", path.display()), result.map_err(|error| format!("{error:#}")))]
+}
+
+/// Connects to every camera once. Logins that were refused before are not repeated; what happens here is
+/// written nowhere, because a gateway may be running.
 pub async fn cameras(config: &Config) -> Vec<Tried> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = Store::open(&config.storage, Arc::clone(&clock)).ok().map(|(store, _)| store);
-    let auth: Arc<dyn AuthLedger> = match &store {
-        Some(store) => Arc::new(StoreLedger::new(store.clone())),
-        None => Arc::new(MemoryAuthLedger::default()),
-    };
-    let inputs = models::load(config).map(|loaded| loaded.facts).unwrap_or_default();
     let mut tried = Vec::new();
+    let refused = Store::read_auth_failures(&config.storage).unwrap_or_else(|error| {
+        let advice = "run this as the user of the gateway";
+        tried.push(Tried::new("record of refused logins", Err(format!("{error}; {advice}"))));
+        Vec::new()
+    });
+    let auth: Arc<dyn AuthLedger> = Arc::new(ReadLedger::new(refused));
+    let inputs = models::load(config).map(|loaded| loaded.facts).unwrap_or_default();
     for camera in &config.cameras {
         let model = inputs.get(models::manifest_of(config, camera));
         let result = camera_answer(camera, model, &clock, &auth).await.map_err(|error| format!("{error:#}"));
         tried.push(Tried::new(format!("camera {}", camera.id), result));
-    }
-    drop(auth);
-    if let Some(store) = store
-        && let Err(error) = store.close().await
-    {
-        tried.push(Tried::new("state directory", Err(error.to_string())));
     }
     tried
 }

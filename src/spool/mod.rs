@@ -106,6 +106,10 @@ impl Spool {
                 expired.bytes += file.len();
             }
         }
+        for folder in entries(&self.directory)? {
+            // Fails for every folder that holds something, which is meant.
+            drop(fs::remove_dir(folder.path()));
+        }
         Ok(expired)
     }
 
@@ -204,5 +208,36 @@ mod tests {
         assert_eq!(fs::read(picture).unwrap(), b"jpeg");
         assert!(spool.write(event, Item::Evidence { id: "../../e1" }, b"").is_err());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn refuses_what_is_too_much_until_files_are_fetched() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path().join("spool");
+        let event = Uuid::from_u128(7);
+        Spool::new(folder.clone()).unwrap().write(event, Item::Event { revision: 1 }, &[b'x'; 600]).unwrap();
+        let spool = Spool::limited(folder, 1000).unwrap();
+        let first = spool.write(event, Item::Event { revision: 1 }, &[b'x'; 600]).unwrap();
+        spool.write(event, Item::Event { revision: 2 }, &[b'x'; 300]).unwrap();
+        let full = spool.clone().write(event, Item::Event { revision: 3 }, &[b'x'; 300]).unwrap_err();
+        assert!(matches!(full, SpoolError::Full { used: 900, limit: 1000, .. }), "{full}");
+        fs::remove_file(first).unwrap();
+        spool.write(event, Item::Event { revision: 3 }, &[b'x'; 300]).unwrap();
+    }
+
+    #[test]
+    fn forgets_what_is_old() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::new(directory.path().join("spool")).unwrap();
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        for (n, days) in [(1, 40), (2, 1)] {
+            let path = spool.write(Uuid::from_u128(n), Item::Event { revision: 1 }, b"{}").unwrap();
+            let written = SystemTime::from(at) - std::time::Duration::from_secs(days * 86_400);
+            File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
+        }
+        let before = at - std::time::Duration::from_secs(30 * 86_400);
+        assert_eq!(spool.expire(before).unwrap(), Expired { files: 1, bytes: 2 });
+        assert_eq!(spool.expire(before).unwrap(), Expired::default());
+        assert_eq!(fs::read_dir(directory.path().join("spool")).unwrap().count(), 1);
     }
 }

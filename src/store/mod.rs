@@ -19,20 +19,26 @@
 //! ```text
 //! pending ──BrokerAcked──▶ awaiting receipt ──due again──▶ (sent again) ──receipt──▶ released
 //!    └────────Released────────────────────────────────────────────────────────────▶ released
-//!    └──Quarantined──▶ quarantined         released ──resync──▶ pending
+//!    └──Quarantined──▶ quarantined         released, quarantined ──resync──▶ pending
 //! ```
 //! Invariant: produced = acknowledged + pending + superseded + quarantined + lost. A row that was once
 //! acknowledged stays acknowledged when it is sent again; rows and counters change in one transaction.
 //!
+//! Deleted for age: pictures that were delivered or never became a message, kept snapshots, and closed
+//! incidents whose messages were all acknowledged.
+//!
 //! Given up for space, first to last: pictures of closed incidents that were delivered; of closed
 //! incidents not yet delivered; of open incidents that were delivered; kept snapshots; pictures of open
-//! incidents. In the database: acknowledged messages, timelines of closed incidents, pending updates,
-//! pending closed, pending opened; the oldest first each time. Every message dropped is counted in the
-//! transaction that drops it.
+//! incidents. In the database: acknowledged messages, timelines of closed incidents but their last step,
+//! closed incidents without messages, timelines of open incidents but their first and last step,
+//! quarantined messages, pending updates, pending closed, pending opened; the oldest first each time. A
+//! quarter of the space is for pending messages whatever else takes it. Every message dropped is counted in
+//! the transaction that drops it.
 //!
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
 
 mod cameras;
+mod commit;
 mod database;
 mod incidents;
 mod outbox;

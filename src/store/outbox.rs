@@ -1,20 +1,17 @@
-//! Messages: written, sent, acknowledged, accounted for.
+//! Messages: sent, acknowledged, accounted for.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::database::{Database, count, counter};
-use super::{
-    Ack, Class, Commit, Draft, MessageId, OutboxMessage, Pending, SnapshotUse, StoreError, incidents, pictures,
-};
+use super::{Ack, Class, MessageId, OutboxMessage, Pending, StoreError, pictures};
 use crate::contract::command::Since;
 use crate::contract::metrics::Accounting;
-use crate::contract::sequence::{Epoch, GoneRange, GoneReason, MAX_GONE_RANGES, Seq, Stamp};
+use crate::contract::sequence::{GoneRange, GoneReason, MAX_GONE_RANGES, Seq};
 use crate::domain::Timestamp;
-use crate::domain::camera::CameraId;
 
 /// Minutes until a message without a receipt is sent again; the last one repeats.
 const RESEND_MINUTES: [i64; 4] = [5, 15, 60, 60];
@@ -31,53 +28,6 @@ impl Class {
 }
 
 impl Database {
-    pub(super) fn commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
-        let result = match self.try_commit(commit) {
-            Err(StoreError::Database(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
-                tracing::error!(camera = %commit.camera, "disk full: letting the ballast go and trying again");
-                self.release_ballast()?;
-                self.try_commit(commit)
-            }
-            result => result,
-        }?;
-        self.wake();
-        self.tidy_after(&commit.camera);
-        Ok(result)
-    }
-
-    fn try_commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
-        let (now, epoch) = (self.now_ms(), self.epoch);
-        self.transact(|tx| {
-            let mut repeated = HashSet::new();
-            for step in &commit.transitions {
-                if !incidents::record(tx, &commit.camera, step)? {
-                    repeated.insert((step.event_id, step.revision));
-                }
-            }
-            for used in &commit.snapshots_used {
-                use_snapshot(tx, &commit.camera, used)?;
-            }
-            if let Some(state) = &commit.analyzer_state {
-                tx.execute("INSERT OR REPLACE INTO analyzer VALUES(?1, ?2)", [commit.camera.as_str(), state])?;
-            }
-            for &(event_id, seq) in &commit.feedback_applied {
-                incidents::applied(tx, event_id, seq)?;
-            }
-            let mut numbers = Vec::new();
-            for draft in &commit.drafts {
-                tx.execute("UPDATE event SET published = 1 WHERE event_id = ?1", [draft.event.0])?;
-                numbers.extend(match repeated.contains(&draft.event) {
-                    true => number_of(tx, draft.event)?,
-                    false => Some(enqueue(tx, draft, epoch, now)?),
-                });
-            }
-            let events = commit.drafts.iter().map(|draft| draft.event.0);
-            let events: BTreeSet<Uuid> = events.chain(commit.snapshots_used.iter().map(|used| used.event_id)).collect();
-            events.into_iter().try_for_each(|event_id| enqueue_pictures(tx, event_id, now))?;
-            Ok(numbers)
-        })
-    }
-
     /// Most urgent first, except that a quarter of a larger batch goes to whatever waits longest.
     pub(super) fn next_batch(&mut self, limit: usize, busy: &[MessageId]) -> Result<Vec<OutboxMessage>, StoreError> {
         let now = self.now_ms();
@@ -102,7 +52,8 @@ impl Database {
         Ok(ids.into_iter().filter(|id| !skip.contains(id)).take(limit).collect())
     }
 
-    /// The message with its bytes. A picture whose file is missing or altered is counted as lost.
+    /// The message with its bytes. A picture whose file is missing or altered is counted as lost;
+    /// one that cannot be read waits.
     fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT outbox.seq, outbox.event_id, revision, class, topic, content_type, body, name, picture, sha256
@@ -125,7 +76,14 @@ impl Database {
         drop(statement);
         if let Some((picture, expected)) = picture {
             let path = pictures::file(&self.directory, picture);
-            let body = std::fs::read(&path).unwrap_or_default();
+            let body = match std::fs::read(&path) {
+                Ok(body) => body,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+                Err(error) => {
+                    tracing::error!(file = %path.display(), %error, "the picture cannot be read now: it waits");
+                    return Ok(None);
+                }
+            };
             if hexadecimal(&Sha256::digest(&body)) != expected {
                 tracing::error!(file = %path.display(), "picture missing or damaged: not sent");
                 self.transact(|tx| drop_message(tx, id, "evidence_damaged", now))?;
@@ -187,10 +145,20 @@ impl Database {
             }
         };
         let sql = format!(
-            "UPDATE outbox SET state = 0, due_ms = NULL, sends = 0 WHERE state IN (1, 2) AND {filter} AND (evidence IS NULL OR
-             EXISTS(SELECT 1 FROM evidence JOIN picture ON picture.id = picture WHERE evidence.id = outbox.evidence AND present))"
+            "UPDATE outbox SET state = 0, due_ms = NULL, sends = 0, reason = NULL WHERE state IN (1, 2, 3) AND {filter}
+             AND (evidence IS NULL OR EXISTS(SELECT 1 FROM evidence JOIN picture ON picture.id = picture
+                                             WHERE evidence.id = outbox.evidence AND present)) RETURNING seq, acked"
         );
-        let requeued = self.connection.execute(&sql, [from])? as u64;
+        let requeued = self.transact(|tx| {
+            let mut statement = tx.prepare(&sql)?;
+            let rows =
+                statement.query_map([from], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, bool>(1)?)))?;
+            let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+            for seq in rows.iter().filter_map(|(seq, acked)| seq.filter(|_| !acked)) {
+                is_back(tx, seq)?;
+            }
+            Ok(rows.len() as u64)
+        })?;
         self.wake();
         Ok(requeued)
     }
@@ -232,66 +200,7 @@ impl Database {
     }
 }
 
-/// Gives a snapshot to an event; one that has it already keeps it.
-fn use_snapshot(tx: &Connection, camera: &CameraId, used: &SnapshotUse) -> Result<(), StoreError> {
-    let sql = "SELECT EXISTS(SELECT 1 FROM evidence WHERE event_id = ?1 AND name = ?2)";
-    if tx.query_row(sql, params![used.event_id, used.id], |row| row.get(0))? {
-        return Ok(());
-    }
-    let number = i64::try_from(used.snapshot.0).unwrap_or(i64::MAX);
-    let sql = "SELECT picture FROM snapshot JOIN picture ON picture.id = picture WHERE camera = ?1 AND snapshot = ?2 AND present";
-    let picture: Option<i64> = tx.query_row(sql, params![camera.as_str(), number], |row| row.get(0)).optional()?;
-    let missing = || StoreError::NoSnapshot { camera: camera.to_string(), snapshot: used.snapshot.0 };
-    let picture = picture.ok_or_else(missing)?;
-    tx.execute(
-        "INSERT INTO evidence(event_id, name, role, picture, topic) VALUES(?1, ?2, ?3, ?4, ?5)",
-        params![used.event_id, used.id, serde_json::to_string(&used.role)?, picture, used.topic],
-    )?;
-    Ok(())
-}
-
-/// Makes messages of a published event's pictures that were never one.
-fn enqueue_pictures(tx: &Connection, event_id: Uuid, now: i64) -> Result<(), StoreError> {
-    let sql = "INSERT INTO outbox(event_id, class, topic, content_type, evidence, created_ms)
-               SELECT event_id, ?2, topic, 'image/jpeg', evidence.id, ?3 FROM evidence JOIN event USING(event_id)
-               JOIN picture ON picture.id = picture WHERE event_id = ?1 AND published AND NOT enqueued AND present
-               ORDER BY evidence.id";
-    let produced = tx.prepare_cached(sql)?.execute(params![event_id, Class::Evidence as i64, now])?;
-    if produced == 0 {
-        return Ok(());
-    }
-    tx.execute("UPDATE evidence SET enqueued = 1 WHERE event_id = ?1", [event_id])?;
-    count(tx, "produced", produced as u64)
-}
-
-/// Number of a message that was written before; `None` if it is not kept any more.
-fn number_of(tx: &Connection, (event_id, revision): (Uuid, u32)) -> Result<Option<Seq>, StoreError> {
-    let sql = "SELECT seq FROM outbox WHERE event_id = ?1 AND revision = ?2";
-    Ok(tx.query_row(sql, params![event_id, revision], |row| row.get(0)).optional()?.map(Seq))
-}
-
-fn enqueue(tx: &Connection, draft: &Draft, epoch: Epoch, now: i64) -> Result<Seq, StoreError> {
-    let (event_id, revision) = draft.event;
-    let mut older = tx.prepare_cached(
-        "SELECT id FROM outbox WHERE event_id = ?1 AND revision < ?2 AND class = 2 AND state = 0 AND NOT acked",
-    )?;
-    let older: Vec<i64> = older.query_map(params![event_id, revision], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for id in older {
-        drop_message(tx, id, SUPERSEDED, now)?;
-    }
-    count(tx, "seq", 1)?;
-    count(tx, "produced", 1)?;
-    let seq = Seq(counter(tx, "seq")?);
-    let stamp = Stamp { epoch, seq, gone: tell_gone(tx, seq)? };
-    let body = (draft.render)(&stamp);
-    tx.execute(
-        "INSERT INTO outbox(seq, event_id, revision, class, topic, content_type, body, created_ms) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-        params![seq.0, event_id, revision, draft.class as i64, draft.topic, draft.content_type, body, now],
-    )?;
-    Ok(seq)
-}
-
-const SUPERSEDED: &str = "superseded";
+pub(super) const SUPERSEDED: &str = "superseded";
 
 /// Deletes a message and counts it in the same transaction.
 pub(super) fn drop_message(tx: &Connection, id: i64, reason: &str, now: i64) -> Result<(), StoreError> {
@@ -323,7 +232,20 @@ fn record_gone(tx: &Connection, seq: i64, reason: &str) -> Result<(), StoreError
     Ok(())
 }
 
-fn tell_gone(tx: &Connection, by: Seq) -> Result<Vec<GoneRange>, StoreError> {
+/// Takes a number out of the ranges that are to be told; told ones stand, and the message comes after all.
+fn is_back(tx: &Connection, seq: i64) -> Result<(), StoreError> {
+    let sql = "DELETE FROM gone WHERE ?1 BETWEEN first AND last AND told IS NULL RETURNING first, last, reason";
+    let range = tx.query_row(sql, [seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let Some((first, last, reason)): Option<(i64, i64, String)> = range else { return Ok(()) };
+    for (first, last) in [(first, seq - 1), (seq + 1, last)] {
+        if first <= last {
+            tx.execute("INSERT INTO gone VALUES(?1, ?2, ?3, NULL)", params![first, last, reason])?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn tell_gone(tx: &Connection, by: Seq) -> Result<Vec<GoneRange>, StoreError> {
     let mut statement =
         tx.prepare_cached("SELECT first, last, reason FROM gone WHERE told IS NULL ORDER BY first LIMIT ?1")?;
     let rows =

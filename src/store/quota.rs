@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
+use uuid::Uuid;
 
 use super::database::{Database, file_error};
 use super::{Housekeeping, StoreError, outbox, pictures};
@@ -12,8 +13,8 @@ use crate::domain::camera::CameraId;
 const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Free space below which the ballast is not made again.
 const BALLAST_NEEDS_FREE: u64 = 4 * BALLAST_BYTES;
-/// Messages given up at a time.
-const STEP: usize = 64;
+/// Messages, steps or incidents given up at a time.
+const STEP: i64 = 64;
 
 /// Pictures by the order in which they are given up; ranks stand in the module's documentation.
 const NEXT_PICTURE: &str = "
@@ -23,10 +24,32 @@ GROUP BY picture.id
 ORDER BY max(CASE WHEN evidence.id IS NULL THEN 3 WHEN NOT closed THEN CASE WHEN outbox.acked THEN 2 ELSE 4 END
              WHEN outbox.id IS NULL OR outbox.acked THEN 0 ELSE 1 END), picture.id LIMIT 1";
 
-/// Messages by the order in which they are given up.
+/// Pictures past the retention of snapshots, and of incidents that are still open (those of closed ones go
+/// with the incident), unless they still have to be sent.
+const OLD_PICTURES: &str = "
+SELECT picture.id FROM picture LEFT JOIN evidence ON evidence.picture = picture.id
+LEFT JOIN event USING(event_id) LEFT JOIN outbox ON outbox.evidence = evidence.id
+WHERE present AND captured_ms < ?1 GROUP BY picture.id
+HAVING NOT max(closed IS TRUE OR (outbox.id IS NOT NULL AND NOT (acked AND state = 2)))";
+
+/// Share of the database's limit that is for messages, whatever else fills it.
+const MESSAGES_SHARE: u64 = 4;
+
+/// Messages that are done with.
+const DONE: &str = "SELECT id FROM outbox WHERE body IS NOT NULL AND acked AND state = 2 ORDER BY id LIMIT ?1";
+
+/// The others, by the order in which they are given up.
 const NEXT_MESSAGES: &str = "
 SELECT id FROM outbox WHERE body IS NOT NULL
-ORDER BY CASE WHEN acked AND state = 2 THEN 0 WHEN class = 2 THEN 1 WHEN class = 1 THEN 2 ELSE 3 END, id LIMIT ?1";
+ORDER BY CASE WHEN state = 3 THEN 0 WHEN class = 2 THEN 1 WHEN class = 1 THEN 2 ELSE 3 END, id LIMIT ?1";
+
+/// Steps of timelines by age of their incident.
+const CLOSED_STEPS: &str = "
+SELECT step.event_id, step.revision FROM transition step JOIN event USING(event_id)
+WHERE closed AND step.revision < event.revision ORDER BY touched_ms, step.revision LIMIT ?1";
+const OPEN_STEPS: &str = "
+SELECT step.event_id, step.revision FROM transition step JOIN event USING(event_id)
+WHERE NOT closed AND step.revision > 1 AND step.revision < event.revision ORDER BY touched_ms, step.revision LIMIT ?1";
 
 impl Database {
     pub(super) fn housekeep(&mut self) -> Result<Housekeeping, StoreError> {
@@ -55,7 +78,7 @@ impl Database {
         }
     }
 
-    /// Deletes acknowledged messages, closed incidents and their pictures past the retention.
+    /// Deletes acknowledged messages, closed incidents and pictures past the retention.
     fn expire(&mut self) -> Result<u64, StoreError> {
         let age = i64::try_from(self.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
         let now = self.now_ms();
@@ -68,17 +91,17 @@ impl Database {
             for id in old.query_map([before], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()? {
                 outbox::drop_message(tx, id, "expired", now)?;
             }
-            let settled = "closed AND touched_ms < ?1 AND event_id NOT IN (SELECT event_id FROM outbox)";
-            let sql = format!("SELECT DISTINCT picture FROM evidence JOIN event USING(event_id) WHERE {settled}");
-            let pictures: Vec<i64> =
-                tx.prepare(&sql)?.query_map([before], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            tx.execute(&format!("DELETE FROM event WHERE {settled}"), [before])?;
-            for &picture in &pictures {
-                pictures::let_go_of_unused(tx, picture)?;
+            let settled = "SELECT event_id FROM event WHERE closed AND touched_ms < ?1
+                           AND event_id NOT IN (SELECT event_id FROM outbox)";
+            let mut removed = delete_events(tx, settled, before)?;
+            let mut old = tx.prepare(OLD_PICTURES)?;
+            for id in old.query_map([before], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()? {
+                give_up_picture(tx, id, "expired", now)?;
+                removed += 1;
             }
             // Ranges told by a message that is gone for good are known to the platform.
             tx.execute("DELETE FROM gone WHERE told IS NOT NULL AND told NOT IN (SELECT seq FROM outbox WHERE seq IS NOT NULL)", [])?;
-            Ok(pictures.len() as u64)
+            Ok(removed)
         })
     }
 
@@ -94,39 +117,59 @@ impl Database {
                 }
                 let next = tx.prepare_cached(NEXT_PICTURE)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
                 let Some(picture) = next else { return Ok(removed) };
-                let sql =
-                    "SELECT outbox.id FROM outbox JOIN evidence ON evidence.id = outbox.evidence WHERE picture = ?1";
-                let messages: Vec<i64> =
-                    tx.prepare_cached(sql)?.query_map([picture], |row| row.get(0))?.collect::<Result<_, _>>()?;
-                for id in messages {
-                    outbox::drop_message(tx, id, "evidence_quota", now)?;
-                }
-                tx.execute("DELETE FROM snapshot WHERE picture = ?1", [picture])?;
-                tx.execute("UPDATE picture SET present = 0 WHERE id = ?1", [picture])?;
-                tx.execute("INSERT OR IGNORE INTO garbage VALUES(?1)", [picture])?;
-                pictures::let_go_of_unused(tx, picture)?;
+                give_up_picture(tx, picture, "evidence_quota", now)?;
                 removed += 1;
             }
         })
     }
 
-    /// Gives up messages, and timelines of closed incidents, until the database fits.
+    /// Gives up messages and timelines until the database fits.
     fn limit_database(&mut self) -> Result<(), StoreError> {
-        let now = self.now_ms();
-        while self.database_bytes()? > self.limits.database_max_bytes {
-            let dropped = self.transact(|tx| {
-                let ids: Vec<i64> =
-                    tx.prepare_cached(NEXT_MESSAGES)?.query_map([STEP], |row| row.get(0))?.collect::<Result<_, _>>()?;
-                for &id in &ids {
-                    outbox::drop_message(tx, id, "database_quota", now)?;
-                }
-                Ok(ids.len())
-            })?;
-            if dropped == 0 {
+        let limit = self.limits.database_max_bytes;
+        while self.database_bytes()? > limit {
+            let has_dropped = self.drop_messages(DONE)?
+                || self.drop_steps(CLOSED_STEPS)?
+                || self.drop_closed()?
+                || self.drop_steps(OPEN_STEPS)?
+                || self.message_bytes()? > limit / MESSAGES_SHARE && self.drop_messages(NEXT_MESSAGES)?;
+            if !has_dropped {
+                tracing::error!(limit, "open incidents and the cameras' states fill the database");
                 break;
             }
         }
         Ok(())
+    }
+
+    fn drop_messages(&mut self, next: &str) -> Result<bool, StoreError> {
+        let now = self.now_ms();
+        self.transact(|tx| {
+            let mut next = tx.prepare_cached(next)?;
+            let ids: Vec<i64> = next.query_map([STEP], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            for &id in &ids {
+                outbox::drop_message(tx, id, "database_quota", now)?;
+            }
+            Ok(!ids.is_empty())
+        })
+    }
+
+    fn drop_steps(&mut self, next: &str) -> Result<bool, StoreError> {
+        let sql = format!("DELETE FROM transition WHERE (event_id, revision) IN ({next})");
+        self.transact(|tx| Ok(tx.execute(&sql, [STEP])? > 0))
+    }
+
+    fn drop_closed(&mut self) -> Result<bool, StoreError> {
+        let next = "SELECT event_id FROM event WHERE closed AND event_id NOT IN (SELECT event_id FROM outbox)
+                    ORDER BY touched_ms LIMIT ?1";
+        self.transact(|tx| {
+            let before = tx.total_changes();
+            delete_events(tx, next, STEP)?;
+            Ok(tx.total_changes() > before)
+        })
+    }
+
+    fn message_bytes(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(length(body)), 0) FROM outbox";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// Bytes in use: pages that are free count as space.
@@ -157,4 +200,35 @@ impl Database {
             tracing::warn!(file = %path.display(), %error, "no ballast");
         }
     }
+}
+
+/// Deletes a picture and its messages; events keep a row that says that there was one.
+fn give_up_picture(tx: &Connection, picture: i64, reason: &str, now: i64) -> Result<(), StoreError> {
+    let sql = "SELECT outbox.id FROM outbox JOIN evidence ON evidence.id = outbox.evidence WHERE picture = ?1";
+    let messages: Vec<i64> =
+        tx.prepare_cached(sql)?.query_map([picture], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for id in messages {
+        outbox::drop_message(tx, id, reason, now)?;
+    }
+    tx.execute("DELETE FROM snapshot WHERE picture = ?1", [picture])?;
+    tx.execute("UPDATE picture SET present = 0 WHERE id = ?1", [picture])?;
+    tx.execute("INSERT OR IGNORE INTO garbage VALUES(?1)", [picture])?;
+    pictures::let_go_of_unused(tx, picture)
+}
+
+/// Deletes the events that a query with one parameter names. Returns how many pictures they had.
+fn delete_events(tx: &Connection, which: &str, parameter: i64) -> Result<u64, StoreError> {
+    let events: Vec<Uuid> =
+        tx.prepare_cached(which)?.query_map([parameter], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut removed = 0;
+    for event in events {
+        let mut owned = tx.prepare_cached("SELECT picture FROM evidence WHERE event_id = ?1")?;
+        let owned: Vec<i64> = owned.query_map([event], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        tx.execute("DELETE FROM event WHERE event_id = ?1", [event])?;
+        for &picture in &owned {
+            pictures::let_go_of_unused(tx, picture)?;
+        }
+        removed += owned.len() as u64;
+    }
+    Ok(removed)
 }

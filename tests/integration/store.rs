@@ -1,6 +1,8 @@
 //! Integration tests: store.
 
+mod incidents;
 mod outbox_model;
+mod space;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct RawGateway {
-    /// Name of this box, given by the platform: its MQTT user name and a level of its topics. Letters,
-    /// digits, `-` and `_`.
+    /// Name of this box, given by the platform: its MQTT user name and a level of its topics. Lower-case
+    /// letters, digits and `-`, beginning with a letter.
     #[schemars(extend("x-required" = true))]
     pub(in crate::config) id: Option<String>,
     /// County: division code of GB/T 2260, six digits.

@@ -7,6 +7,7 @@ use super::{Refused, Site, secret};
 use crate::config::model::{Delivery, Mqtt, Storage, Tls};
 use crate::config::raw::delivery::{RawMqtt, RawSpool, RawTls};
 use crate::config::section::Section;
+use crate::domain::gateway::is_topic_root;
 
 pub(super) fn delivery(
     mqtt: Option<RawMqtt>,
@@ -64,9 +65,8 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn root_topic(topic: String, section: &Section) -> Option<String> {
-    let legal = topic.split('/').all(|level| !level.is_empty() && !level.contains(['+', '#', '\0']));
-    if !legal || topic.starts_with('$') || topic.len() > 128 {
-        let advice = "write levels such as \"grid/v1\": no `+`, `#`, leading `$`, nor `/` at an end";
+    if !is_topic_root(&topic) {
+        let advice = "write levels of letters, digits, `-`, `_` and `.`, such as \"grid/v1\"";
         section.error("root_topic", "is not the beginning of a topic", advice);
         return None;
     }

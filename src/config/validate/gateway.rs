@@ -2,22 +2,20 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Site, code, identifier};
+use super::{Site, code};
 use crate::config::model::Gateway;
 use crate::config::raw::gateway::RawGateway;
 use crate::config::section::Section;
-
-/// Users of the contract's access list that are not gateways.
-const RESERVED: [&str; 2] = ["township", "county"];
+use crate::domain::gateway::check_gateway_id;
 
 pub(super) fn gateway(raw: RawGateway, section: &Section, site: &Site) -> Option<Gateway> {
-    let id = identifier("id", raw.id, section).filter(|id| {
-        let is_reserved = RESERVED.contains(&id.as_str()) || id.ends_with("-rx");
-        if is_reserved {
+    let id = section.required_text("id", raw.id).filter(|id| match check_gateway_id(id) {
+        Ok(()) => true,
+        Err(error) => {
             let advice = "take the name that the platform has given to this box, such as \"gw-0007\"";
-            section.error("id", "is a reserved name", advice);
+            section.error("id", error.to_string(), advice);
+            false
         }
-        !is_reserved
     });
     let county_code = code("county_code", raw.county_code, 6, section);
     let town_code = code("town_code", raw.town_code, 3, section);
