@@ -198,10 +198,11 @@ impl Work {
             let deadline = self.clock.now() + self.time_limit;
             let done = catch_unwind(AssertUnwindSafe(|| (self.decode)(job, deadline, self.clock.as_ref())));
             let Desk::Busy { reply, .. } = std::mem::replace(&mut *lock(desk), Desk::Idle) else { return };
-            match done {
+            if let Ok(outcome) = done {
                 // The camera may have gone meanwhile.
-                Ok(outcome) => drop(reply.send(outcome)),
-                Err(_) => tracing::error!("a decoder panicked; its camera starts afresh"),
+                drop(reply.send(outcome));
+            } else {
+                tracing::error!("a decoder panicked; its camera starts afresh");
             }
         }
     }
@@ -261,5 +262,102 @@ impl Outcome {
             DecodeError::Unsupported(detail) => self.unsupported = Some(detail),
             DecodeError::Damaged(detail) => tracing::debug!(detail, "picture not decoded"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::media::access_unit::Codec;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    static HANG: AtomicBool = AtomicBool::new(false);
+
+    fn job(keep: bool) -> DecodeJob {
+        DecodeJob {
+            spec: DecoderSpec { codec: Codec::H264, max_pixels: 1000, parameters: None },
+            decoder: None,
+            units: Vec::new(),
+            keep,
+            skip_non_reference: false,
+            wanted_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Hangs in jobs with `keep` while it is told to.
+    #[allow(clippy::needless_pass_by_value, reason = "stands in for `decode`")]
+    fn pretend(job: DecodeJob, _: Timestamp, _: &dyn Clock) -> Outcome {
+        while job.keep && HANG.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Outcome { decoded: 1, ..Outcome::default() }
+    }
+
+    fn pool(threads: usize) -> DecodePool {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        DecodePool::start_with(threads, LIMIT, &clock, pretend).unwrap()
+    }
+
+    async fn until(condition: impl Fn() -> bool) {
+        let polled = async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), polled).await.expect("in time");
+    }
+
+    fn busy(pool: &DecodePool) -> usize {
+        lock(&pool.workers).iter().filter(|worker| matches!(*lock(&worker.desk), Desk::Busy { .. })).count()
+    }
+
+    fn check(pool: &DecodePool) {
+        (0..PATIENCE).for_each(|_| pool.replace_stuck());
+    }
+
+    #[tokio::test]
+    async fn hanging_threads_are_replaced_once_and_then_the_pool_is_stuck() {
+        let pool = pool(2);
+        HANG.store(true, Ordering::Relaxed);
+        let stuck: Vec<_> = (0..2).map(|_| pool.submit(job(true))).collect();
+        until(|| busy(&pool) == 2).await;
+        let mut waiting = pool.submit(job(false));
+        pool.replace_stuck();
+        assert!((&mut waiting).now_or_never().is_none() && !pool.is_stuck(), "a heavy load is no hang");
+        check(&pool);
+        for outcome in stuck {
+            assert!(outcome.await.is_err(), "the camera is told");
+        }
+        assert_eq!(waiting.await.unwrap().decoded, 1, "queueing costs nothing but time");
+        assert!(!pool.is_stuck());
+
+        let _stuck: Vec<_> = (0..2).map(|_| pool.submit(job(true))).collect();
+        until(|| busy(&pool) == 2).await;
+        check(&pool);
+        assert!(pool.is_stuck(), "replacements are bounded");
+        assert_eq!(lock(&pool.workers).len(), 4);
+
+        HANG.store(false, Ordering::Relaxed);
+        until(|| lock(&pool.workers).iter().all(|worker| worker.thread.is_finished())).await;
+        pool.replace_stuck();
+        assert!(!pool.is_stuck(), "threads that come back make room for new ones");
+        assert_eq!(pool.submit(job(true)).await.unwrap().decoded, 1);
+        pool.close();
+        until(|| pool.is_finished()).await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_costs_no_thread() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let burst: Decode = |job, _, _| if job.keep { panic!("forged bytes") } else { Outcome::default() };
+        let pool = DecodePool::start_with(1, LIMIT, &clock, burst).unwrap();
+        assert!(pool.submit(job(true)).await.is_err());
+        assert!(pool.submit(job(false)).await.is_ok());
     }
 }

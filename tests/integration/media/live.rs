@@ -8,9 +8,10 @@ use gridwatch::config::{DecodeMode, Transport};
 use gridwatch::domain::SignedDuration;
 use gridwatch::domain::camera::StreamState;
 use gridwatch::media::auth::MemoryAuthLedger;
+use gridwatch::media::boundary::SourceEvent;
 use gridwatch::media::probe::{Authentication, probe};
 
-use super::{assert_picture, camera, file, frame, hasty, now, plan, rtsp, rtsp_as, start};
+use super::{assert_picture, camera, file, frame, hasty, next, now, plan, rtsp, rtsp_as, start};
 use crate::support::clips;
 use crate::support::rtsp::CameraServer;
 
@@ -99,6 +100,55 @@ async fn a_keyframe_does_not_wait_for_the_pictures_after_it() {
     assert_picture(&picture, 320, 240);
     // With three B-frames the decoder by itself gives nothing before the fourth picture.
     assert_eq!(source.counts().units, 1, "after {}", now().duration_since(began));
+}
+
+#[tokio::test]
+async fn nothing_is_decoded_before_the_pipeline_asks_anew() {
+    for mode in [DecodeMode::Keyframes, DecodeMode::Burst] {
+        let media = start(hasty());
+        let mut source = media.watch(camera(file(clips::h264_b_frames(), true), mode));
+        let wanted = plan(now());
+        let mut reports = Vec::new();
+        let first = frame(&mut source, wanted, &mut reports).await;
+        let counts = source.counts_handle();
+        let (decoded, seen) = (counts.counts().decoded, counts.counts().units);
+        // Two keyframes and what lies between them go by while the pipeline is busy with the frame.
+        let passed = async {
+            while counts.counts().units < seen + 30 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, passed).await.expect("the clip plays on");
+        assert_eq!(counts.counts().decoded, decoded, "{mode:?}");
+        // After a failed look, the same plan gets another picture, however often the call is cancelled.
+        let second = loop {
+            let call = frame(&mut source, wanted, &mut reports);
+            if let Ok(frame) = tokio::time::timeout(Duration::from_millis(5), call).await {
+                break frame;
+            }
+        };
+        assert!(second.captured_at > first.captured_at);
+        assert_eq!(counts.counts().replaced, 0, "nothing was decoded in vain");
+        drop(source);
+        assert!(counts.counts().decoded > decoded, "the handle outlives the source");
+    }
+}
+
+#[tokio::test]
+async fn a_clip_that_ends_is_offline_first() {
+    let media = start(hasty());
+    let mut source = media.watch(camera(file(clips::mpeg2(), false), DecodeMode::Keyframes));
+    let mut states = Vec::new();
+    loop {
+        match next(&mut source, plan(now())).await {
+            SourceEvent::State(report) => states.push((report.state, report.detail)),
+            SourceEvent::Frame(_) | SourceEvent::Info(_) => {}
+            SourceEvent::Ended => break,
+        }
+    }
+    assert_eq!(states.iter().map(|(state, _)| *state).collect::<Vec<_>>(), [StreamState::Ok, StreamState::Offline]);
+    assert!(states[1].1.contains("ended"), "{}", states[1].1);
+    assert!(!media.decoding_is_stuck());
 }
 
 #[tokio::test]
