@@ -46,11 +46,14 @@ impl AnalyzerState {
     }
 }
 
-/// Moves every moment in `stored`. Only a moment reads as one: names of rules and zones hold no colon.
+/// Moves every moment in `stored`. Only a moment reads as one in full: names of rules and zones hold
+/// no colon.
 fn move_back(stored: &mut Value, by: Duration) {
     match stored {
         Value::String(text) => {
-            if let Ok(moment) = text.parse::<Timestamp>() {
+            if let Ok(moment) = text.parse::<Timestamp>()
+                && moment.to_string() == *text
+            {
                 *text = before(moment, by).to_string();
             }
         }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::scenario::{OnGround, Street, at, crowding, dumping, encroachment, scene, stall};
 use super::*;
-use crate::domain::incident::Phase;
+use crate::domain::incident::{EvidenceRole, Phase};
 use crate::domain::schedule::{Days, Schedule, Window};
 
 fn rules() -> Vec<Rule> {
@@ -100,4 +100,50 @@ fn ground_is_measured_where_a_rule_needs_it() {
     assert_eq!(street.analyzer.ground_zones().map(|zone| zone.id.as_str()).collect::<Vec<_>>(), ["ground"]);
     let street = Street::new(vec![Rule::Crowding(crowding())]);
     assert_eq!(street.analyzer.ground_zones().count(), 0);
+}
+
+#[test]
+fn a_clock_set_back_does_not_blind_the_camera() {
+    const BACK: i64 = 3 * 365 * 86_400;
+    let mut before = Street::new(rules());
+    before.watch(0..200, |_| vec![stall(0.4)]);
+    let mut straight = Street::continued(rules(), Some(before.analyzer.save()), at(199));
+    let mut set_back = Street::continued(rules(), Some(before.analyzer.save()), at(199 - BACK));
+    assert_eq!(set_back.analyzer.save().as_of(), at(199 - BACK));
+    assert!(set_back.analyzer.poll_look().at <= at(201 - BACK));
+    let script = |second: i64| if (300..420).contains(&second) { vec![] } else { vec![stall(0.4), stall(0.7)] };
+    straight.watch(200..1000, script);
+    set_back.watch(200 - BACK..1000 - BACK, |second| script(second + BACK));
+    assert_eq!(straight.phases(), [Phase::Closed(CloseReason::Cleared), Phase::Updated]);
+    assert_eq!(set_back.phases(), straight.phases());
+    let back = Duration::from_secs(BACK.unsigned_abs());
+    for (moved, step) in set_back.transitions.iter().zip(&straight.transitions) {
+        assert_eq!(after(moved.at, back), step.at);
+        assert_eq!(after(moved.first_seen, back), step.first_seen);
+        assert_eq!((moved.event_id, moved.revision), (step.event_id, step.revision));
+    }
+    assert_eq!(straight.analyzer.save().not_after(at(999 - BACK)), Some(set_back.analyzer.save()), "nothing is left");
+}
+
+#[test]
+fn a_failed_look_is_tried_again_an_interval_later() {
+    let mut street = Street::new(rules());
+    street.analyzer.handle_look_failed(at(0));
+    assert_eq!(street.analyzer.poll_look().at, at(2));
+    street.watch(2..10, |_| vec![]);
+    street.analyzer.handle_look_failed(at(11));
+    assert_eq!(street.analyzer.poll_look().at, at(13));
+    assert_eq!(street.analyzer.save().core.last_look, Some(at(9)), "it is no good look");
+}
+
+#[test]
+fn pictures_to_be_given_up_are_not_forgotten_by_a_restart() {
+    let mut snapshots = crate::domain::snapshots::Snapshots::new();
+    let given_up = snapshots.keep(EvidenceRole::Before, at(0));
+    snapshots.discard(Some(given_up));
+    let mut state = Street::new(rules()).analyzer.save();
+    state.core.snapshots = snapshots;
+    let stored = serde_json::to_string(&state).unwrap();
+    let street = Street::continued(rules(), Some(serde_json::from_str(&stored).unwrap()), at(5));
+    assert_eq!(street.snapshots, [SnapshotRequest::Discard(given_up.snapshot)], "and its frame is gone");
 }

@@ -5,7 +5,7 @@ use crate::domain::analyzer::scenario::{OnGround, Street, at, encroachment, scen
 use crate::domain::camera::StreamState;
 use crate::domain::detection::Detection;
 use crate::domain::feedback::Feedback;
-use crate::domain::incident::VerificationResult;
+use crate::domain::incident::{Verification, VerificationResult};
 use crate::domain::rules::params::{EncroachmentRule, Rule};
 
 fn street(change: impl FnOnce(&mut EncroachmentRule)) -> Street {
@@ -168,7 +168,7 @@ fn a_lost_camera_ends_it_at_the_deadline_and_its_return_continues_it() {
     street.analyzer.handle_stream_state(StreamState::Offline, at(200));
     street.watch(5000..5001, there);
     let closed = &street.transitions[1];
-    assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::CameraLost), at(800)));
+    assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::CameraLost), at(799)));
 }
 
 #[test]
@@ -186,9 +186,78 @@ fn a_short_loss_is_the_same_incident() {
 fn the_longest_duration_is_kept_to_the_second() {
     let mut street = street(|rule| rule.common.max_duration = Duration::from_secs(1000));
     street.watch(0..200, there);
-    street.look(2500, there(0), scene(1, OnGround::Nothing));
+    street.watch(200..700, there);
+    street.look(1250, there(0), scene(1, OnGround::Nothing));
     let closed = street.transitions.last().unwrap();
     assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::MaxDuration), at(1180)));
-    street.watch(2501..4000, there);
+    street.watch(1251..3000, there);
     assert_eq!(street.transitions.len(), 2, "what was reported for long enough is not reported again");
+}
+
+#[test]
+fn a_camera_of_which_no_look_succeeds_is_lost_whatever_its_stream_says() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    street.analyzer.handle_stream_state(StreamState::Ok, at(300));
+    for second in 200..790 {
+        street.analyzer.handle_look_failed(at(second));
+    }
+    assert_eq!(street.analyzer.poll_timeout(), Some(at(799)), "ten minutes after the last good look");
+    street.analyzer.handle_timeout(at(900));
+    street.drain();
+    let closed = street.transitions.last().unwrap();
+    assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::CameraLost), at(799)));
+}
+
+/// What the closing step answers to a check that is due at 420.
+fn answer_of(verdict_at: i64, then: impl FnOnce(&mut Street)) -> (CloseReason, Verification) {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    say(&mut street, verdict_at, Verdict::Handled { verify: true, seq: Some(4) });
+    then(&mut street);
+    let last = street.transitions.last().unwrap();
+    let Phase::Closed(reason) = last.phase else { panic!("{:?}", street.phases()) };
+    (reason, last.verification.expect("the check that was asked for is answered"))
+}
+
+#[test]
+fn an_end_before_the_check_is_due_answers_it() {
+    let (reason, answer) = answer_of(200, |street| street.watch(201..262, gone));
+    assert_eq!((reason, answer.result), (CloseReason::Cleared, VerificationResult::Cleared));
+    assert_eq!((answer.checked_at, answer.feedback_seq), (at(261), Some(4)));
+
+    let (reason, answer) = answer_of(200, |street| say(street, 210, Verdict::Rejected));
+    assert_eq!((reason, answer.result), (CloseReason::Retracted, VerificationResult::CannotTell));
+
+    let (reason, answer) = answer_of(750, |street| {
+        street.analyzer.handle_timeout(at(800));
+        street.drain();
+    });
+    assert_eq!((reason, answer.result), (CloseReason::CameraLost, VerificationResult::CannotTell));
+}
+
+#[test]
+fn nothing_is_promised_of_an_incident_that_has_ended() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    let id = street.transitions[0].event_id;
+    assert!(street.analyzer.is_open(id) && street.analyzer.open_incidents().eq([id]));
+    street.watch(200..300, gone);
+    assert!(!street.analyzer.is_open(id) && street.analyzer.open_incidents().next().is_none());
+    say(&mut street, 300, Verdict::Verify { seq: None });
+    street.watch(301..500, there);
+    assert!(street.analyzer.is_open(id), "it came back");
+    assert!(street.transitions.iter().all(|step| step.verification.is_none()));
+}
+
+#[test]
+fn an_orphan_ends_as_no_longer_known() {
+    let mut street = street(|_| {});
+    street.watch(0..200, there);
+    let latest = &street.transitions[0];
+    let end = orphaned(latest, at(500));
+    assert_eq!((end.phase, end.at), (Phase::Closed(CloseReason::CameraLost), at(500)));
+    assert_eq!((end.event_id, end.revision, end.cleared), (latest.event_id, 2, None));
+    assert!(end.evidence.is_empty(), "its pictures were handed over with the steps before");
+    assert_eq!(orphaned(latest, at(0)).at, latest.at, "the clock was set back");
 }
