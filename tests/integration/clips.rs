@@ -141,7 +141,7 @@ fn ffmpeg(command: &mut Command) {
 /// 0–1, the same for the same place.
 fn lump(x: u32, y: u32) -> f64 {
     let mixed = (x.wrapping_mul(73_856_093) ^ y.wrapping_mul(19_349_663)).wrapping_mul(2_654_435_761);
-    f64::from(mixed.wrapping_add(12_345) >> 16 & 1023) / 1023.0
+    f64::from((mixed.wrapping_add(12_345) >> 16) & 1023) / 1023.0
 }
 
 #[test]
