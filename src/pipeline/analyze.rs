@@ -22,11 +22,11 @@ use crate::clock::{Clock, until};
 use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
 use crate::domain::camera::StreamInfo;
 use crate::domain::feedback::Feedback;
-use crate::domain::frame::{AnalyzedFrame, Frame};
+use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, SnapshotRequest};
 use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
-use crate::pipeline::see::Eyes;
+use crate::pipeline::see::{Eyes, Sight};
 
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
 /// pictures that came before its deadline.
@@ -46,12 +46,12 @@ pub enum CameraInput {
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
-    /// Carries out the wish about `frame`; a kept picture is redacted with `seen`.
+    /// Carries out the wish about `frame`; a kept picture is redacted by all of `sight`.
     fn snapshot(
         &mut self,
         request: SnapshotRequest,
         frame: &Arc<Frame>,
-        seen: &AnalyzedFrame,
+        sight: &Sight,
     ) -> impl Future<Output = ()> + Send;
     /// Takes one step of an incident, with the state that follows from it.
     fn transition(&mut self, transition: IncidentTransition, state: AnalyzerState) -> impl Future<Output = ()> + Send;
@@ -133,15 +133,15 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
             self.analyzer.handle_timeout(deadline);
             self.drain_transitions().await;
         }
-        let seen = match self.eyes.see(frame).await {
-            Ok(seen) => seen,
+        let sight = match self.eyes.see(frame).await {
+            Ok(sight) => sight,
             Err(error) => return self.sink.look_failed(&error.to_string()).await,
         };
-        self.analyzer.handle_frame(&seen);
+        self.analyzer.handle_frame(&sight.analyzed);
         while let Some(request) = self.analyzer.poll_snapshot() {
-            self.sink.snapshot(request, frame, &seen).await;
+            self.sink.snapshot(request, frame, &sight).await;
         }
-        self.sink.looked(seen.captured_at, self.analyzer.view()).await;
+        self.sink.looked(sight.analyzed.captured_at, self.analyzer.view()).await;
     }
 
     fn handle_input(&mut self, input: &CameraInput) {

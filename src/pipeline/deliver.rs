@@ -16,7 +16,7 @@ use crate::contract::topics::Channel;
 use crate::domain::analyzer::AnalyzerState;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::StreamInfo;
-use crate::domain::frame::{AnalyzedFrame, Frame};
+use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, Phase, SnapshotId, SnapshotRequest};
 use crate::domain::scene::ViewState;
 use crate::evidence::{EvidenceError, Picture, make_picture};
@@ -26,6 +26,7 @@ use crate::pipeline::analyze::IncidentSink;
 use crate::pipeline::board::Board;
 use crate::pipeline::message::{EventWriter, PictureFacts, redaction};
 use crate::pipeline::progress::{Progress, Stage};
+use crate::pipeline::see::Sight;
 use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
 
 /// The analyzer's state is written this often while nothing happens: what a power cut may take from
@@ -204,11 +205,12 @@ impl StoreSink {
         }
     }
 
-    async fn keep(&self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) -> Result<(), KeepError> {
-        let (frame, detections) = (Arc::clone(frame), seen.detections.clone());
+    async fn keep(&self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) -> Result<(), KeepError> {
+        let boxes = self.model.knows_persons.then(|| sight.to_redact());
+        let frame = Arc::clone(frame);
         let (camera, options) = (Arc::clone(&self.camera), self.shared.pictures.clone());
         let captured_at = frame.captured_at;
-        let work = move || make_picture(&frame, &detections, &camera.masks, &options);
+        let work = move || make_picture(&frame, boxes.as_deref(), &camera.masks, &options);
         let Picture { jpeg, width, height, sha256, redaction: done } =
             tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??;
         let redaction = redaction(&done);
@@ -229,9 +231,9 @@ enum KeepError {
 }
 
 impl IncidentSink for StoreSink {
-    async fn snapshot(&mut self, request: SnapshotRequest, frame: &Arc<Frame>, seen: &AnalyzedFrame) {
+    async fn snapshot(&mut self, request: SnapshotRequest, frame: &Arc<Frame>, sight: &Sight) {
         let done = match request {
-            SnapshotRequest::Keep(id) => self.keep(id, frame, seen).await,
+            SnapshotRequest::Keep(id) => self.keep(id, frame, sight).await,
             SnapshotRequest::Discard(id) => {
                 self.shared.store.discard_snapshot(self.camera.id.clone(), id).await.map_err(KeepError::from)
             }
