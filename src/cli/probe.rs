@@ -1,6 +1,9 @@
 //! `gridwatch probe`.
 
-use std::path::PathBuf;
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +45,8 @@ pub struct ProbeArgs {
     /// How long to watch
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub seconds: u16,
-    /// Write a picture of the camera's view here, as JPEG
+    /// Write a picture of the camera's view here, as JPEG. Nobody in it is blurred: it is readable by you
+    /// alone, use it to set up the camera and delete it
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
 }
@@ -101,11 +105,22 @@ pub fn execute(args: &ProbeArgs) -> anyhow::Result<Exit> {
     }
     if let Some(path) = &args.snapshot {
         let options = Evidence { max_bytes: 4 << 20, max_width: report.snapshot.width };
-        let picture = make_picture(&report.snapshot, &[], &[], &options)?;
-        std::fs::write(path, &picture.jpeg).with_context(|| path.display().to_string())?;
-        output::line(&format!("snapshot: {}", path.display()))?;
+        // No model has looked: nothing in it is redacted.
+        let picture = make_picture(&report.snapshot, Some(&[]), &[], &options)?;
+        write_private(path, &picture.jpeg).with_context(|| path.display().to_string())?;
+        output::line(&format!("snapshot: {} (not redacted)", path.display()))?;
     }
     Ok(Exit::Success)
+}
+
+/// Writes a file that only its owner can read, also where one that others can read was there before.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // A device or a pipe keeps its own.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    file.write_all(bytes)
 }
 
 fn describe(report: &ProbeReport) -> Vec<String> {
@@ -125,4 +140,22 @@ fn describe(report: &ProbeReport) -> Vec<String> {
     lines.push(format!("  decode = \"{}\"", format!("{:?}", report.suggested_decode).to_lowercase()));
     lines.push(format!("  look_interval_s = {:.1}", report.suggested_look_interval.as_secs_f64()));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_its_owners_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("view.jpg");
+        std::fs::write(&path, "older and longer").expect("written");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("set");
+        for path in [path, folder.path().join("new.jpg")] {
+            write_private(&path, b"new").expect("written");
+            assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+            assert_eq!(std::fs::read(&path).expect("a file"), b"new");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::catalogue::Catalogue;
+use super::listing;
 use super::sequence::Stamp;
 use super::time::SiteTime;
 use super::topics::{Channel, Topics};
@@ -65,7 +66,8 @@ pub struct Redaction {
     pub plates: u32,
 }
 
-/// Whether anything was blurred.
+/// Whether anything was blurred. The schema's `failed_withheld` is never said: a picture that could not be
+/// blurred does not exist, has neither size nor hash, and is not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RedactionState {
@@ -73,8 +75,6 @@ pub enum RedactionState {
     Applied,
     /// Nobody and no vehicle in it.
     NoneNeeded,
-    /// Could not be blurred; the picture stays in the gateway.
-    FailedWithheld,
 }
 
 /// How a picture reaches the platform.
@@ -140,7 +140,7 @@ pub struct EventContext<'a> {
     pub clock: ClockNote,
     /// Of the configuration text, hexadecimal.
     pub config_sha256: &'a str,
-    /// All pictures of the incident so far.
+    /// All pictures of the incident so far, oldest first; not all are listed.
     pub evidence: &'a [EvidenceEntry],
     /// A simulated event.
     pub test: bool,
@@ -216,7 +216,7 @@ fn data(step: &IncidentTransition, phase: &str, context: &EventContext<'_>) -> V
         "rule": { "id": step.rule, "version": context.rule_version, "dwell_s": context.dwell_s, "exceptions_checked": step.exceptions_checked },
         "model": context.model,
         "config": { "sha256": context.config_sha256 },
-        "evidence": context.evidence.iter().map(|entry| evidence(entry, step.event_id, crowding, context)).collect::<Vec<_>>(),
+        "evidence": listing::listed(context.evidence).map(|entry| evidence(entry, step.event_id, crowding, context)).collect::<Vec<_>>(),
         "privacy": { "identity_processing": false, "persons": if crowding { "banded" } else { "count_only" } },
         "clock": context.clock,
         "test": context.test,

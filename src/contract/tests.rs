@@ -35,7 +35,7 @@ fn validator(name: &str) -> Validator {
     jsonschema::options().with_registry(&registry).should_validate_formats(true).build(&parse(name)).unwrap()
 }
 
-fn check(name: &str, value: &Value) {
+pub(super) fn check(name: &str, value: &Value) {
     let errors: Vec<_> = validator(name).iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{name}: {errors:#?}\n{value:#}");
 }
@@ -52,7 +52,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_millisecond(1_795_347_339_200 + second * 1000).unwrap()
 }
 
-fn step(kind: Kind) -> IncidentTransition {
+pub(super) fn step(kind: Kind) -> IncidentTransition {
     let (subkind, measure) = match kind {
         Kind::Encroachment => {
             ("street_occupation", Measure::Occupation { objects: 2, attendants: 1, occupied_ratio: 0.34 })
@@ -86,26 +86,34 @@ fn step(kind: Kind) -> IncidentTransition {
     }
 }
 
+const SHA256: &str = "0b7d3c5e9a1f2b4c6d8e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e";
+
+pub(super) fn picture(transport: Transport) -> EvidenceEntry {
+    EvidenceEntry {
+        id: "e1".to_owned(),
+        role: EvidenceRole::Before,
+        bytes: 121_044,
+        width: 1280,
+        height: 720,
+        sha256: SHA256.to_owned(),
+        captured_at: at(0),
+        redaction: Redaction { state: RedactionState::Applied, persons: 5, plates: 1 },
+        transport,
+    }
+}
+
 fn built(step: &IncidentTransition, transport: Transport) -> Value {
+    built_with(step, &[picture(transport)])
+}
+
+pub(super) fn built_with(step: &IncidentTransition, evidence: &[EvidenceEntry]) -> Value {
     let (topics, catalogue, time_zone) = (topics(), Catalogue::built_in(), zone());
-    let sha = "0b7d3c5e9a1f2b4c6d8e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e";
     let place = PlaceNote {
         village_code: "330902101203".to_owned(),
         grid_code: Some("330902101203004".to_owned()),
         address: Some("老街北口".to_owned()),
         point: Some((122.08713, 30.11024)),
     };
-    let evidence = [EvidenceEntry {
-        id: "e1".to_owned(),
-        role: EvidenceRole::Before,
-        bytes: 121_044,
-        width: 1280,
-        height: 720,
-        sha256: sha.to_owned(),
-        captured_at: at(0),
-        redaction: Redaction { state: RedactionState::Applied, persons: 5, plates: 1 },
-        transport,
-    }];
     let context = EventContext {
         topics: &topics,
         time_zone: &time_zone,
@@ -116,10 +124,10 @@ fn built(step: &IncidentTransition, transport: Transport) -> Value {
         rule_version: "7",
         dwell_s: 180,
         bands: &[10, 20, 50],
-        model: ModelNote { name: "street-det-n".to_owned(), version: "0.4.1".to_owned(), sha256: sha.to_owned() },
+        model: ModelNote { name: "street-det-n".to_owned(), version: "0.4.1".to_owned(), sha256: SHA256.to_owned() },
         clock: ClockNote { synced: true, offset_ms: -12, boot_id: "c0a8f2d4".to_owned(), uptime_ms: 86_400_123 },
-        config_sha256: sha,
-        evidence: &evidence,
+        config_sha256: SHA256,
+        evidence,
         test: false,
     };
     let gone = vec![GoneRange { from: Seq(3), to: Seq(4), reason: GoneReason::Superseded }];

@@ -113,6 +113,13 @@ impl RoleSet {
         Role::ALL.into_iter().filter(move |role| self.contains(*role))
     }
 
+    /// Whether a thing of these roles shows who somebody is, by a face or by a plate.
+    #[must_use]
+    pub fn identifies(self) -> bool {
+        let telling = [Role::Person, Role::Vehicle, Role::Truck, Role::Tricycle, Role::Cycle];
+        telling.into_iter().any(|role| self.contains(role))
+    }
+
     /// The most telling member, used as a label in events: `Truck` before `Vehicle`.
     #[must_use]
     pub fn most_specific(self) -> Option<Role> {

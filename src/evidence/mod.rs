@@ -76,6 +76,9 @@ pub enum EvidenceError {
         /// Bytes of red difference.
         v: usize,
     },
+    /// Nobody can be blurred.
+    #[error("the model has no class of the role `person`, so nobody could be blurred")]
+    PersonsUnknown,
     /// A box that should be redacted is not a place in the picture.
     #[error("cannot redact the box {index} of class {class_id}: its corners are not finite numbers")]
     UnusableBox {
@@ -101,18 +104,19 @@ pub enum EvidenceError {
     },
 }
 
-/// Makes a picture fit to be published: `detections` are all boxes of the frame, also those far below
-/// the score that a rule needs, so that a doubtful person is a redacted person; `masks` are private
-/// ground. Takes tens to hundreds of milliseconds of CPU: call it off the runtime's threads.
+/// Makes a picture fit to be published: `boxes` are all boxes of the frame, also those far below the
+/// score that a rule needs, so that a doubtful person is a redacted person; `None` if they are from a
+/// model that does not know persons. `masks` are private ground. Takes tens to hundreds of milliseconds
+/// of CPU: call it off the runtime's threads.
 ///
-/// On an error there is no picture, and the event says `failed_withheld`.
+/// On an error there is no picture, and the event goes without it.
 pub fn make_picture(
     frame: &Frame,
-    detections: &[Detection],
+    boxes: Option<&[Detection]>,
     masks: &[Polygon],
     options: &config::Evidence,
 ) -> Result<Picture, EvidenceError> {
-    let regions = Regions::of(detections, frame.width, frame.height)?;
+    let regions = Regions::of(boxes.ok_or(EvidenceError::PersonsUnknown)?, frame.width, frame.height)?;
     let mut rgb = RgbPicture::from_frame(frame)?;
     for mask in masks {
         redact::blacken(&mut rgb, mask);

@@ -95,7 +95,7 @@ fn colours_survive_in_every_coding() {
             ];
             let coded = coded.map(|c| c.round() as u8);
             let frame = blank(65, 33, coded, ColorSpace { full_range, bt709 });
-            let picture = make_picture(&frame, &[], &[], &OPTIONS).expect("a picture");
+            let picture = make_picture(&frame, Some(&[]), &[], &OPTIONS).expect("a picture");
             let decoded = decode(&picture.jpeg);
             assert_eq!((decoded.width, decoded.height), (65, 33));
             for pixel in decoded.pixels.chunks_exact(3) {
@@ -109,7 +109,7 @@ fn colours_survive_in_every_coding() {
 
 #[test]
 fn noise_of_4k_keeps_the_limit() {
-    let picture = make_picture(&noise(3840, 2160), &[], &[], &OPTIONS).expect("a picture");
+    let picture = make_picture(&noise(3840, 2160), Some(&[]), &[], &OPTIONS).expect("a picture");
     assert!(picture.jpeg.len() <= OPTIONS.max_bytes, "{picture:?}");
     assert!(picture.width > 300, "{picture:?}");
     assert_eq!(picture.redaction, Redaction { persons: 0, plates: 0, state: RedactionState::NoneNeeded });
@@ -118,13 +118,13 @@ fn noise_of_4k_keeps_the_limit() {
 #[test]
 fn a_limit_that_cannot_be_kept_withholds_the_picture() {
     let options = config::Evidence { max_bytes: 300, ..OPTIONS };
-    let error = make_picture(&noise(320, 180), &[], &[], &options).expect_err("no JPEG is that small");
+    let error = make_picture(&noise(320, 180), Some(&[]), &[], &options).expect_err("no JPEG is that small");
     assert_eq!(error, EvidenceError::TooLarge { max_bytes: 300 });
 }
 
 #[test]
 fn the_hash_is_of_the_bytes_sent() {
-    let picture = make_picture(&noise(64, 64), &[], &[], &OPTIONS).expect("a picture");
+    let picture = make_picture(&noise(64, 64), Some(&[]), &[], &OPTIONS).expect("a picture");
     assert_eq!(picture.sha256, hexadecimal(&Sha256::digest(&picture.jpeg)));
     assert_eq!(hexadecimal(&[0x0f, 0xa0]), "0fa0");
 }
@@ -146,7 +146,7 @@ fn heads_and_plates_are_counted_by_box() {
         seen(&[Role::Vehicle, Role::Truck], 0.5, 0.4, 0.3, 0.4),
         seen(&[Role::Goods], 0.5, 0.4, 0.3, 0.4),
     ];
-    let picture = make_picture(&noise(320, 240), &detections, &[], &OPTIONS).expect("a picture");
+    let picture = make_picture(&noise(320, 240), Some(&detections), &[], &OPTIONS).expect("a picture");
     assert_eq!(picture.redaction, Redaction { persons: 2, plates: 1, state: RedactionState::Applied });
 }
 
@@ -193,7 +193,7 @@ fn private_ground_is_black_to_its_edge() {
         }
     }
     assert!(green(&picture, 10, 10) > 0.0 && green(&picture, 100, 160) > 0.0);
-    let made = make_picture(&frame, &[], &[mask], &OPTIONS).expect("a picture");
+    let made = make_picture(&frame, Some(&[]), &[mask], &OPTIONS).expect("a picture");
     assert_eq!(made.redaction, Redaction { persons: 0, plates: 0, state: RedactionState::Applied });
 }
 
@@ -201,12 +201,27 @@ fn private_ground_is_black_to_its_edge() {
 fn what_cannot_be_redacted_is_withheld() {
     let frame = noise(64, 64);
     let nowhere = seen(&[Role::Person], f32::NAN, 0.1, 0.1, 0.1);
-    let error = make_picture(&frame, &[nowhere], &[], &OPTIONS).expect_err("a head somewhere");
+    let error = make_picture(&frame, Some(&[nowhere]), &[], &OPTIONS).expect_err("a head somewhere");
     assert_eq!(error, EvidenceError::UnusableBox { index: 0, class_id: 0 });
     let cut = Frame { u: Vec::new(), ..frame };
-    assert!(matches!(make_picture(&cut, &[], &[], &OPTIONS), Err(EvidenceError::MalformedFrame { .. })));
+    assert!(matches!(make_picture(&cut, Some(&[]), &[], &OPTIONS), Err(EvidenceError::MalformedFrame { .. })));
     let empty = Frame { width: 0, height: 0, y: Vec::new(), u: Vec::new(), v: Vec::new(), ..cut };
-    assert!(matches!(make_picture(&empty, &[], &[], &OPTIONS), Err(EvidenceError::MalformedFrame { .. })));
+    assert!(matches!(make_picture(&empty, Some(&[]), &[], &OPTIONS), Err(EvidenceError::MalformedFrame { .. })));
+}
+
+#[test]
+fn without_a_model_that_knows_persons_there_is_no_picture() {
+    let error = make_picture(&noise(64, 64), None, &[], &OPTIONS).expect_err("somebody may stand there");
+    assert_eq!(error, EvidenceError::PersonsUnknown);
+}
+
+#[test]
+fn faint_boxes_are_kept_for_exactly_what_is_mosaicked() {
+    for role in Role::ALL {
+        let detection = seen(&[role], 0.2, 0.2, 0.5, 0.5);
+        let regions = Regions::of(&[detection], 320, 240).expect("a box");
+        assert_eq!(!regions.is_empty(), detection.roles.identifies(), "{role}");
+    }
 }
 
 fn any_role() -> impl Strategy<Value = Role> {
@@ -242,7 +257,7 @@ proptest! {
         detections in proptest::collection::vec(any_detection(), 0..8),
     ) {
         let frame = noise(width, height);
-        let picture = make_picture(&frame, &detections, &[], &OPTIONS).expect("a picture");
+        let picture = make_picture(&frame, Some(&detections), &[], &OPTIONS).expect("a picture");
         let decoded = decode(&picture.jpeg);
         prop_assert_eq!((decoded.width, decoded.height), (width, height));
         let (original, after) = redacted(&frame, &detections);

@@ -23,12 +23,27 @@ use preprocess::PictureError;
 
 /// Finds things in pictures. One at a time: a worker owns its detector.
 pub trait Detector: Send {
-    /// Boxes with at least one role, best score first. `masks` are private ground of the picture: what
-    /// lies inside never reaches the model. A failed call leaves the detector usable.
-    fn detect(&mut self, frame: &Frame, masks: &[Polygon]) -> Result<Vec<Detection>, DetectError>;
+    /// Everything the model gives for one picture. `masks` are private ground of the picture: what lies
+    /// inside never reaches the model. A failed call leaves the detector usable.
+    fn detect_all(&mut self, frame: &Frame, masks: &[Polygon]) -> Result<Detections, DetectError>;
+
+    /// As [`Detector::detect_all`], only what was seen well enough to judge by: not enough to redact by.
+    fn detect(&mut self, frame: &Frame, masks: &[Polygon]) -> Result<Vec<Detection>, DetectError> {
+        Ok(self.detect_all(frame, masks)?.seen)
+    }
 
     /// What events say about the model.
     fn info(&self) -> &ModelInfo;
+}
+
+/// The boxes of one picture, each with at least one role, best score first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Detections {
+    /// Of at least the manifest's `min_score`, at most its `max_detections`: what rules judge by.
+    pub seen: Vec<Detection>,
+    /// What may be a person or a vehicle beside those, down to `redact_min_score`: to be blurred, and
+    /// for nothing else.
+    pub faint: Vec<Detection>,
 }
 
 /// Which model looks, as told in events.
@@ -44,6 +59,8 @@ pub struct ModelInfo {
     pub input_width: u32,
     /// Model input, pixels.
     pub input_height: u32,
+    /// Whether a class stands for persons; without one nobody can be blurred.
+    pub knows_persons: bool,
 }
 
 /// Why one picture could not be looked at.

@@ -23,13 +23,13 @@ use crate::clock::{Clock, until};
 use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
 use crate::domain::camera::StreamInfo;
 use crate::domain::feedback::Feedback;
-use crate::domain::frame::{AnalyzedFrame, Frame};
+use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, SnapshotId, SnapshotRequest};
 use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
 use crate::pipeline::infer::InferError;
 use crate::pipeline::progress::REPORT_EVERY;
-use crate::pipeline::see::Eyes;
+use crate::pipeline::see::{Eyes, Sight};
 
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
 /// pictures that came before its deadline.
@@ -51,8 +51,8 @@ pub enum CameraInput {
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
-    /// Keeps the picture under this name, redacted with what was `seen` in it.
-    fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) -> impl Future<Output = ()> + Send;
+    /// Keeps the picture under this name, redacted with everything in `sight`.
+    fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) -> impl Future<Output = ()> + Send;
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
@@ -140,10 +140,10 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
             self.drain(None).await;
         }
         match self.look(frame).await {
-            Ok(seen) => {
-                self.analyzer.handle_frame(&seen);
-                self.drain(Some((frame, &seen))).await;
-                self.sink.looked(seen.captured_at, self.analyzer.poll_look().at, self.analyzer.view()).await;
+            Ok(sight) => {
+                self.analyzer.handle_frame(&sight.analyzed);
+                self.drain(Some((frame, &sight))).await;
+                self.sink.looked(sight.analyzed.captured_at, self.analyzer.poll_look().at, self.analyzer.view()).await;
             }
             Err(error) => {
                 self.analyzer.handle_look_failed(frame.captured_at);
@@ -153,12 +153,12 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
     }
 
     /// Many cameras share the inference thread: one that queues is not one that hangs.
-    async fn look(&mut self, frame: &Arc<Frame>) -> Result<AnalyzedFrame, InferError> {
+    async fn look(&mut self, frame: &Arc<Frame>) -> Result<Sight, InferError> {
         let look = self.eyes.see(frame);
         tokio::pin!(look);
         loop {
             tokio::select! {
-                seen = &mut look => return seen,
+                sight = &mut look => return sight,
                 () = tokio::time::sleep(REPORT_EVERY) => self.sink.look_waits().await,
             }
         }
@@ -181,10 +181,10 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
     }
 
     /// Pictures first: the steps refer to them.
-    async fn drain(&mut self, look: Option<(&Arc<Frame>, &AnalyzedFrame)>) {
+    async fn drain(&mut self, look: Option<(&Arc<Frame>, &Sight)>) {
         while let Some(request) = self.analyzer.poll_snapshot() {
             match (request, look) {
-                (SnapshotRequest::Keep(id), Some((frame, seen))) => self.sink.keep(id, frame, seen).await,
+                (SnapshotRequest::Keep(id), Some((frame, sight))) => self.sink.keep(id, frame, sight).await,
                 (SnapshotRequest::Keep(id), None) => tracing::error!(?id, "a picture is asked for without a look"),
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }

@@ -16,7 +16,7 @@ use crate::contract::topics::Channel;
 use crate::domain::analyzer::AnalyzerState;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::StreamInfo;
-use crate::domain::frame::{AnalyzedFrame, Frame};
+use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, Phase, SnapshotId};
 use crate::domain::scene::ViewState;
 use crate::evidence::{EvidenceError, Picture, make_picture};
@@ -27,6 +27,7 @@ use crate::pipeline::analyze::IncidentSink;
 use crate::pipeline::board::Board;
 use crate::pipeline::message::{EventWriter, PictureFacts, redaction};
 use crate::pipeline::progress::{Progress, Stage};
+use crate::pipeline::see::Sight;
 use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
 
 /// The analyzer's state is written this often while nothing happens: what a power cut may take from
@@ -226,11 +227,12 @@ impl StoreSink {
         }
     }
 
-    async fn store_picture(&self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) -> Result<(), KeepError> {
-        let (frame, detections) = (Arc::clone(frame), seen.detections.clone());
+    async fn store_picture(&self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) -> Result<(), KeepError> {
+        let boxes = self.model.knows_persons.then(|| sight.to_redact());
+        let frame = Arc::clone(frame);
         let (camera, options) = (Arc::clone(&self.camera), self.shared.pictures.clone());
         let captured_at = frame.captured_at;
-        let work = move || make_picture(&frame, &detections, &camera.masks, &options);
+        let work = move || make_picture(&frame, boxes.as_deref(), &camera.masks, &options);
         let Picture { jpeg, width, height, sha256, redaction: done } =
             tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??;
         let redaction = redaction(&done);
@@ -251,8 +253,8 @@ enum KeepError {
 }
 
 impl IncidentSink for StoreSink {
-    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) {
-        if let Err(error) = self.store_picture(id, frame, seen).await {
+    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) {
+        if let Err(error) = self.store_picture(id, frame, sight).await {
             tracing::warn!(%error, "a picture is not kept");
         }
     }

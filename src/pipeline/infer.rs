@@ -10,10 +10,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
-use crate::inference::Detector;
+use crate::inference::{Detections, Detector};
 use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
 
 /// Detectors by the manifest they were loaded from.
@@ -37,7 +36,7 @@ struct Request {
     model: Arc<Path>,
     frame: Arc<Frame>,
     masks: Arc<[Polygon]>,
-    answer: oneshot::Sender<Result<Vec<Detection>, InferError>>,
+    answer: oneshot::Sender<Result<Detections, InferError>>,
 }
 
 /// Asks the inference thread.
@@ -59,7 +58,7 @@ impl Inferrer {
         model: &Arc<Path>,
         frame: &Arc<Frame>,
         masks: &Arc<[Polygon]>,
-    ) -> Result<Vec<Detection>, InferError> {
+    ) -> Result<Detections, InferError> {
         let (answer, answered) = oneshot::channel();
         let request = Request { model: model.clone(), frame: frame.clone(), masks: masks.clone(), answer };
         self.requests.send(request).await.map_err(|_| InferError::Stopped)?;
@@ -111,9 +110,9 @@ fn serve(
         }
         let answer = match detectors.get_mut(&*request.model) {
             None => Err(InferError::UnknownModel(request.model.to_path_buf())),
-            Some(detector) => {
-                detector.detect(&request.frame, &request.masks).map_err(|error| InferError::Failed(error.to_string()))
-            }
+            Some(detector) => detector
+                .detect_all(&request.frame, &request.masks)
+                .map_err(|error| InferError::Failed(error.to_string())),
         };
         if request.answer.send(answer).is_err() {
             tracing::debug!("nobody waits for this picture any more");

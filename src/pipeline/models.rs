@@ -49,6 +49,7 @@ pub fn no_model() -> ModelInfo {
         sha256: "0".repeat(64),
         input_width: 0,
         input_height: 0,
+        knows_persons: false,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::contract::grid_event::EvidenceEntry;
 use crate::contract::sequence::{Epoch, Seq, Stamp};
 use crate::domain::analyzer::{AnalyzerConfig, AnalyzerState, CameraAnalyzer};
 use crate::domain::camera::StreamInfo;
-use crate::domain::frame::{AnalyzedFrame, Frame};
+use crate::domain::frame::Frame;
 use crate::domain::ids::DerivedIds;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
 use crate::domain::scene::ViewState;
@@ -33,7 +33,7 @@ use crate::pipeline::infer::InferenceThread;
 use crate::pipeline::message::{EventWriter, PictureFacts};
 use crate::pipeline::models;
 use crate::pipeline::progress::Progress;
-use crate::pipeline::see::Eyes;
+use crate::pipeline::see::{Eyes, Sight};
 use crate::scene::SceneMeter;
 
 /// What to replay.
@@ -161,8 +161,9 @@ impl<W: Write> ReplaySink<'_, W> {
 }
 
 impl<W: Write + Send> IncidentSink for ReplaySink<'_, W> {
-    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, seen: &AnalyzedFrame) {
-        match make_picture(frame, &seen.detections, &self.camera.masks, self.pictures) {
+    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) {
+        let boxes = self.model.knows_persons.then(|| sight.to_redact());
+        match make_picture(frame, boxes.as_deref(), &self.camera.masks, self.pictures) {
             Ok(picture) => drop(self.kept.insert(id, picture)),
             Err(error) => tracing::warn!(camera = %self.camera.id, %error, "a picture is withheld"),
         }

@@ -3,10 +3,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::domain::detection::Detection;
 use crate::domain::frame::{AnalyzedFrame, Frame};
 use crate::domain::geometry::Polygon;
 use crate::pipeline::infer::{InferError, Inferrer};
 use crate::scene::SceneMeter;
+
+/// What came of one look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sight {
+    /// What the analyzer judges by.
+    pub analyzed: AnalyzedFrame,
+    /// What may be a person or a vehicle beside that: to be blurred in a picture, never judged or journalled.
+    pub faint: Vec<Detection>,
+}
+
+impl Sight {
+    /// Every box that a published picture is redacted by.
+    #[must_use]
+    pub fn to_redact(&self) -> Vec<Detection> {
+        self.analyzed.detections.iter().chain(&self.faint).copied().collect()
+    }
+}
 
 /// Detection and scene measures of one camera.
 #[derive(Debug)]
@@ -25,9 +43,10 @@ impl Eyes {
     }
 
     /// One look.
-    pub async fn see(&mut self, frame: &Arc<Frame>) -> Result<AnalyzedFrame, InferError> {
-        let detections = self.inferrer.detect(&self.model, frame, &self.masks).await?;
+    pub async fn see(&mut self, frame: &Arc<Frame>) -> Result<Sight, InferError> {
+        let found = self.inferrer.detect(&self.model, frame, &self.masks).await?;
         let scene = self.meter.measure(frame);
-        Ok(AnalyzedFrame { captured_at: frame.captured_at, detections, scene })
+        let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections: found.seen, scene };
+        Ok(Sight { analyzed, faint: found.faint })
     }
 }

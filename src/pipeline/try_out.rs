@@ -55,7 +55,12 @@ fn model_name(facts: &ModelFacts) -> String {
 
 fn in_use(facts: &ModelFacts) -> String {
     let why = facts.fallback.as_ref().map(|reason| format!(" instead of the configured provider: {reason}"));
-    format!("runs on {}{}", facts.provider, why.unwrap_or_default())
+    let blind = if facts.info.knows_persons {
+        ""
+    } else {
+        "; it has no class of the role `person`, so nobody can be blurred and events go out without pictures"
+    };
+    format!("runs on {}{}{blind}", facts.provider, why.unwrap_or_default())
 }
 
 /// Connects to the broker and asks what we may do there.

@@ -9,9 +9,9 @@ use gridwatch::domain::Timestamp;
 use gridwatch::domain::detection::{Detection, Role};
 use gridwatch::domain::frame::{ColorSpace, Frame};
 use gridwatch::domain::geometry::{Point, Polygon};
-use gridwatch::inference::Detector;
 use gridwatch::inference::manifest::{Decoder, Manifest, ManifestError};
 use gridwatch::inference::onnx::{LoadError, OnnxDetector, OnnxOptions, Runtime};
+use gridwatch::inference::{Detections, Detector};
 
 const ON_CPU: OnnxOptions = OnnxOptions { threads: 1, provider: Provider::Cpu, allow_cpu_fallback: false };
 
@@ -87,6 +87,35 @@ fn every_family_finds_people() {
         assert_eq!(detector.provider_in_use(), Provider::Cpu);
         assert_eq!(detector.info().sha256, manifest(&data, name).sha256.as_str());
     }
+}
+
+#[test]
+fn faint_people_are_found_for_blurring_without_changing_what_is_seen() {
+    let Some(data) = data("faint_people_are_found_for_blurring_without_changing_what_is_seen") else { return };
+    let frame = crossing(&data);
+    let mut faint_people = 0;
+    for name in ["yolox-nano", "picodet-s", "nanodet-m", "yolov8n", "yolo11n", "deimv2-atto"] {
+        let manifest = manifest(&data, name);
+        let narrow = Manifest { redact_min_score: manifest.min_score, ..manifest.clone() };
+        let mut few = manifest.clone();
+        few.max_detections = 1;
+        let look = |manifest: &Manifest| {
+            let mut detector = OnnxDetector::load(&runtime(), manifest, ON_CPU).expect("a detector");
+            assert!(detector.info().knows_persons);
+            detector.detect_all(&frame, &[]).expect("detects")
+        };
+        let (wide, narrow, few) = (look(&manifest), look(&narrow), look(&few));
+        assert_eq!(wide.seen, narrow.seen, "{name}");
+        assert!(narrow.faint.is_empty(), "{name}");
+        assert!(wide.seen.iter().all(|seen| seen.score >= manifest.min_score), "{name}");
+        let below = |faint: &Detection| (manifest.redact_min_score..manifest.min_score).contains(&faint.score);
+        assert!(wide.faint.iter().all(|faint| below(faint) && faint.roles.identifies()), "{name}");
+        assert_eq!(few.seen, wide.seen[..1], "{name}");
+        let all = |found: &Detections| persons(&found.seen) + persons(&found.faint);
+        assert_eq!(all(&few), all(&wide), "{name}: nobody is lost beyond the cap");
+        faint_people += persons(&wide.faint);
+    }
+    assert!(faint_people > 0);
 }
 
 #[test]

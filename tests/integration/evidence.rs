@@ -147,8 +147,8 @@ fn compare(scene: &Scene, role: Role, boxes: &[[f32; 4]], sensitive: fn(Bounding
     let Some(data) = data_dir(name) else { return };
     let frame = extract(&data, scene);
     let found = detections(role, boxes);
-    let untouched = make_picture(&frame, &[], &[], &OPTIONS).expect("a picture");
-    let redacted = make_picture(&frame, &found, &[], &OPTIONS).expect("a picture");
+    let untouched = make_picture(&frame, Some(&[]), &[], &OPTIONS).expect("a picture");
+    let redacted = make_picture(&frame, Some(&found), &[], &OPTIONS).expect("a picture");
     keep(&redacted, name);
     assert_eq!(untouched.redaction.state, RedactionState::NoneNeeded);
     assert_eq!(redacted.redaction.state, RedactionState::Applied);
@@ -179,7 +179,7 @@ fn private_ground_of_a_real_street_is_black() {
     let Some(data) = data_dir("private_ground_of_a_real_street_is_black") else { return };
     let shop = [(0.0, 0.0), (0.4, 0.0), (0.25, 0.25), (0.0, 0.45)].map(|(x, y)| Point { x, y });
     let mask = Polygon::new(&shop).expect("a shop front");
-    let picture = make_picture(&extract(&data, &TOWN_CENTRE), &[], &[mask], &OPTIONS).expect("a picture");
+    let picture = make_picture(&extract(&data, &TOWN_CENTRE), Some(&[]), &[mask], &OPTIONS).expect("a picture");
     keep(&picture, "private_ground_of_a_real_street_is_black");
     let grey = Grey::of(&picture);
     let inside = BoundingBox { left: 0.01, top: 0.01, width: 0.2, height: 0.2 };

@@ -293,6 +293,10 @@ fn bins<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     checked(from, |bins| (1..=64).contains(bins), "must lie between 1 and 64")
 }
 
+/// More than 0 and at most 1.
+#[derive(Debug, Deserialize)]
+pub(super) struct Share(#[serde(deserialize_with = "share")] pub(super) f32);
+
 pub(super) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
     checked(from, |share: &f32| *share > 0.0 && *share <= 1.0, "must be more than 0 and at most 1")
 }

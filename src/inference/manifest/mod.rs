@@ -24,6 +24,8 @@ pub use fields::{
 
 /// Weights larger than this are refused unread: an edge box cannot hold them.
 pub const MAX_MODEL_BYTES: u64 = 512 * 1024 * 1024;
+/// `redact_min_score` of a manifest that has none.
+const REDACT_MIN_SCORE: f32 = 0.1;
 /// A manifest larger than this is no manifest.
 const MAX_MANIFEST_BYTES: u64 = 1024 * 1024;
 
@@ -54,11 +56,13 @@ pub struct Manifest {
     pub labels: Vec<String>,
     /// What each class stands for, by class index; empty for classes that mean nothing to the rules.
     pub roles: Vec<RoleSet>,
-    /// Boxes below this score do not exist, 0–1.
+    /// Boxes below this score do not exist for the rules, 0–1.
     pub min_score: f32,
+    /// Persons and vehicles are blurred down to this score, 0–`min_score`.
+    pub redact_min_score: f32,
     /// Of two boxes of a class that overlap more than this, the weaker goes. Not used by end-to-end models.
     pub nms_iou: f32,
-    /// At most so many boxes in a picture.
+    /// At most so many boxes in a picture for the rules.
     pub max_detections: usize,
 }
 
@@ -125,6 +129,7 @@ struct RawManifest {
     roles: BTreeMap<Spanned<String>, Vec<Role>>,
     #[serde(deserialize_with = "fields::share")]
     min_score: f32,
+    redact_min_score: Option<Spanned<fields::Share>>,
     #[serde(default = "default_nms_iou", deserialize_with = "fields::share")]
     nms_iou: f32,
     #[serde(default = "default_max_detections", deserialize_with = "fields::detections")]
@@ -164,6 +169,14 @@ impl Manifest {
             };
             roles[class] = listed.into_iter().collect();
         }
+        let redact_min_score = match raw.redact_min_score {
+            None => REDACT_MIN_SCORE.min(raw.min_score),
+            Some(score) if score.get_ref().0 <= raw.min_score => score.get_ref().0,
+            Some(score) => {
+                let reason = "must not be more than `min_score`: what is seen is also blurred";
+                return Err(invalid(path, text, Some(score.span()), reason));
+            }
+        };
         let folder = models_dir.or_else(|| path.parent()).unwrap_or(Path::new(""));
         Ok(Self {
             path: path.to_owned(),
@@ -179,9 +192,16 @@ impl Manifest {
             labels: raw.labels.into_inner(),
             roles,
             min_score: raw.min_score,
+            redact_min_score,
             nms_iou: raw.nms_iou,
             max_detections: raw.max_detections,
         })
+    }
+
+    /// Whether a class stands for persons.
+    #[must_use]
+    pub fn knows_persons(&self) -> bool {
+        self.roles.iter().any(|roles| roles.contains(Role::Person))
     }
 
     /// The weights, after their SHA-256 has been compared: the bytes returned are the bytes compared.

@@ -47,6 +47,16 @@ fn mistakes_are_named_with_line_and_key() {
     let cases = [
         ("min_score = 0.4", "min_scor = 0.4", "models/small.toml:8: `min_scor`: unknown field"),
         ("min_score = 0.4", "min_score = 40", "models/small.toml:8: `min_score`: must be more than 0 and at most 1"),
+        (
+            "min_score = 0.4",
+            "min_score = 0.4\nredact_min_score = 0.5",
+            "models/small.toml:9: `redact_min_score`: must not",
+        ),
+        (
+            "min_score = 0.4",
+            "min_score = 0.4\nredact_min_score = 0",
+            "models/small.toml:9: `redact_min_score`: must be",
+        ),
         ("e3b0", "zzzz", "models/small.toml:4: `sha256`: a SHA-256 has 64 hexadecimal digits"),
         ("width = 416", "width = 0", "models/small.toml:11: `width`: must lie between 32 and 4096 pixels"),
         ("color = \"bgr\"", "colour = \"bgr\"", "models/small.toml:13: `colour`: unknown field"),
@@ -64,6 +74,17 @@ fn mistakes_are_named_with_line_and_key() {
         let found = refusal(from, to);
         assert!(found.contains(wanted), "{to}: {found}");
     }
+}
+
+#[test]
+fn blurring_reaches_below_what_rules_see() {
+    let score = |to: &str| parse(&GOOD.replace("min_score = 0.4", to)).expect("a manifest").redact_min_score;
+    assert!((score("min_score = 0.4") - 0.1).abs() < f32::EPSILON);
+    assert!((score("min_score = 0.4\nredact_min_score = 0.2") - 0.2).abs() < f32::EPSILON);
+    assert!((score("min_score = 0.05") - 0.05).abs() < f32::EPSILON, "never above min_score");
+    assert!(!parse(GOOD).expect("a manifest").knows_persons());
+    let with_persons = format!("{GOOD}person = [\"person\"]\n");
+    assert!(parse(&with_persons).expect("a manifest").knows_persons());
 }
 
 #[test]

@@ -6,11 +6,14 @@ use crate::config::model::Provider;
 use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
-use crate::inference::decode::{self, Scope};
+use crate::inference::decode::{self, Candidate, Scope};
 use crate::inference::fit::Fit;
 use crate::inference::manifest::Manifest;
 use crate::inference::preprocess::{PictureError, Preprocessor};
-use crate::inference::{DetectError, Detector, ModelInfo, nms};
+use crate::inference::{DetectError, Detections, Detector, ModelInfo, nms};
+
+/// Boxes beyond `max_detections` that are looked at for blurring: a full market square has fewer people.
+const MAX_FAINT: usize = 1000;
 
 /// The detector of the product.
 #[derive(Debug)]
@@ -37,8 +40,14 @@ impl OnnxDetector {
                 sha256: manifest.sha256.as_str().to_owned(),
                 input_width,
                 input_height,
+                knows_persons: manifest.knows_persons(),
             },
-            scope: Scope { input_width, input_height, classes: manifest.labels.len(), min_score: manifest.min_score },
+            scope: Scope {
+                input_width,
+                input_height,
+                classes: manifest.labels.len(),
+                min_score: manifest.redact_min_score,
+            },
             preprocessor: Preprocessor::new(manifest.input.clone()),
             network,
             manifest: manifest.clone(),
@@ -68,7 +77,7 @@ impl OnnxDetector {
         self.network.fallback_reason.as_deref()
     }
 
-    /// As [`Detector::detect`], on `width × height × 3` bytes of RGB.
+    /// As `Detector::detect`, on `width × height × 3` bytes of RGB.
     pub fn detect_rgb(
         &mut self,
         width: u32,
@@ -77,10 +86,10 @@ impl OnnxDetector {
         masks: &[Polygon],
     ) -> Result<Vec<Detection>, DetectError> {
         let fit = self.preprocessor.rgb((width, height), rgb, masks, self.network.input_mut());
-        self.look(fit)
+        Ok(self.look(fit)?.seen)
     }
 
-    fn look(&mut self, prepared: Result<Fit, PictureError>) -> Result<Vec<Detection>, DetectError> {
+    fn look(&mut self, prepared: Result<Fit, PictureError>) -> Result<Detections, DetectError> {
         let model = || self.info.name.clone();
         let fit = prepared.map_err(|source| DetectError::Picture { model: model(), source })?;
         let mut candidates = self
@@ -88,26 +97,37 @@ impl OnnxDetector {
             .run(|outputs| decode::decode(&self.manifest.decoder, outputs, &self.scope))
             .map_err(|reason| DetectError::Inference { model: model(), reason })?
             .map_err(|source| DetectError::Decode { model: model(), source })?;
-        // Suppression works within a class, so classes without a role can go first; they must not use up
-        // the limit.
-        candidates.retain(|candidate| !self.manifest.roles[usize::from(candidate.class_id)].is_empty());
+        let roles = |candidate: &Candidate| self.manifest.roles[usize::from(candidate.class_id)];
+        let strong = |candidate: &Candidate| candidate.score >= self.manifest.min_score;
+        // Suppression works within a class, so classes that nobody asks for can go first; they must not use
+        // up the limit.
+        candidates.retain(|candidate| {
+            let roles = roles(candidate);
+            roles.identifies() || (!roles.is_empty() && strong(candidate))
+        });
+        // A weaker box never suppresses a better one, so what is seen does not depend on the faint ones.
+        let limit = self.manifest.max_detections + MAX_FAINT;
         if decode::is_end_to_end(&self.manifest.decoder) {
             nms::rank(&mut candidates);
-            candidates.truncate(self.manifest.max_detections);
+            candidates.truncate(limit);
         } else {
-            nms::suppress(&mut candidates, self.manifest.nms_iou, self.manifest.max_detections);
+            nms::suppress(&mut candidates, self.manifest.nms_iou, limit);
         }
-        let detection = |candidate: &decode::Candidate| {
+        let count = candidates.iter().take(self.manifest.max_detections).take_while(|c| strong(c)).count();
+        let (seen, rest) = candidates.split_at(count);
+        let detection = |candidate: &Candidate| {
             let bbox = fit.to_picture(candidate.left, candidate.top, candidate.right, candidate.bottom)?;
-            let roles = self.manifest.roles[usize::from(candidate.class_id)];
-            Some(Detection { class_id: candidate.class_id, roles, score: candidate.score, bbox })
+            Some(Detection { class_id: candidate.class_id, roles: roles(candidate), score: candidate.score, bbox })
         };
-        Ok(candidates.iter().filter_map(detection).collect())
+        Ok(Detections {
+            seen: seen.iter().filter_map(detection).collect(),
+            faint: rest.iter().filter(|candidate| roles(candidate).identifies()).filter_map(detection).collect(),
+        })
     }
 }
 
 impl Detector for OnnxDetector {
-    fn detect(&mut self, frame: &Frame, masks: &[Polygon]) -> Result<Vec<Detection>, DetectError> {
+    fn detect_all(&mut self, frame: &Frame, masks: &[Polygon]) -> Result<Detections, DetectError> {
         let fit = self.preprocessor.frame(frame, masks, self.network.input_mut());
         self.look(fit)
     }
