@@ -105,7 +105,7 @@ impl Database {
     /// The message with its bytes. A picture whose file is missing or altered is counted as lost.
     fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT outbox.seq, outbox.event_id, revision, class, topic, content_type, body, name, picture, sha256
+            "SELECT outbox.seq, outbox.event_id, revision, class, outbox.topic, content_type, body, name, picture, sha256
              FROM outbox LEFT JOIN evidence ON evidence.id = outbox.evidence
              LEFT JOIN picture ON picture.id = evidence.picture WHERE outbox.id = ?1",
         )?;
