@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use gridwatch::contract::schema::document;
 use jsonschema::Validator;
@@ -181,7 +183,7 @@ impl Platform {
                     assert_eq!((mime, &message.payload[..2]), ("image/jpeg", &[0xff, 0xd8][..]));
                     assert!(message.payload.len() <= 256_000, "{} bytes", message.payload.len());
                 }
-                ["rsp", _] | ["feedback"] | ["cmd", _] => {}
+                ["rsp" | "cmd", _] | ["feedback"] => {}
                 _ => panic!("{} is not in the contract", message.topic),
             }
         }

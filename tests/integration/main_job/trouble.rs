@@ -1,6 +1,8 @@
 //! A broker that is away when it matters, cameras that die and freeze, and the platform's verdicts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use serde_json::json;
 
