@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(converted(false, false, [81, 90, 240]), [254, 0, 0], "red in BT.601");
         assert_eq!(converted(false, true, [63, 102, 240]), [255, 1, 0], "red in BT.709");
         assert_eq!(converted(true, false, [0, 0, 0]), [0, 135, 0], "outside the cube is clamped");
-        assert_eq!(converted(false, true, [255, 255, 255]), [255, 255, 255], "the largest sums fit");
+        assert_eq!(converted(false, true, [255, 255, 255]), [255, 184, 255], "the largest sums fit");
         assert_eq!(converted(true, true, [0, 255, 0]), [0, 36, 236], "so do the smallest");
     }
 

@@ -138,8 +138,9 @@ fn start_publisher(
     match &context.config.delivery {
         Delivery::Spool { directory } => {
             tracing::info!(directory = %directory.display(), "events go into the spool directory");
-            let spool = Spool::new(directory.clone())?;
-            Ok(tokio::spawn(spool::run(shared.store.clone(), spool, shared.progress.clone(), stop)))
+            let storage = &context.config.storage;
+            let spool = Spool::limited(directory.clone(), storage.evidence_max_bytes)?;
+            Ok(tokio::spawn(spool::run(shared.clone(), spool, storage.evidence_max_age, stop)))
         }
         Delivery::Mqtt(mqtt) => {
             let desk = Desk {

@@ -47,10 +47,12 @@ impl Database {
             let mut numbers = Vec::new();
             for draft in &commit.drafts {
                 tx.execute("UPDATE event SET published = 1 WHERE event_id = ?1", [draft.event.0])?;
-                numbers.extend(match repeated.contains(&draft.event) {
-                    true => number_of(tx, draft.event)?,
-                    false => Some(enqueue(tx, draft, epoch, now)?),
-                });
+                let number = if repeated.contains(&draft.event) {
+                    number_of(tx, draft.event)?
+                } else {
+                    Some(enqueue(tx, draft, epoch, now)?)
+                };
+                numbers.extend(number);
             }
             let events = commit.drafts.iter().map(|draft| draft.event.0);
             let events: BTreeSet<Uuid> = events.chain(commit.snapshots_used.iter().map(|used| used.event_id)).collect();

@@ -245,8 +245,7 @@ impl CameraAnalyzer {
         self.watches.iter().filter_map(|watch| watch.next_deadline(self.core.now)).chain(lost).min()
     }
 
-    /// Whether this incident is being reported now; only then does feedback that asks for a check get
-    /// an answer.
+    /// Whether this incident is being reported now.
     #[must_use]
     pub fn is_open(&self, event_id: Uuid) -> bool {
         self.open_incidents().any(|open| open == event_id)

@@ -9,6 +9,9 @@ use crate::media::boundary::MediaCounts;
 use crate::pipeline::publish::retained::Descriptions;
 use crate::store::{Store, StoreError};
 
+/// Picks one number of a camera's counts.
+type Count = fn(&MediaCounts) -> u64;
+
 /// Everything that is counted, as it stands.
 pub async fn collect(
     store: &Store,
@@ -22,7 +25,7 @@ pub async fn collect(
     let cameras = descriptions.board.read();
     counters.insert("looks".to_owned(), cameras.values().map(|facts| facts.looks).sum());
     counters.insert("looks_failed".to_owned(), cameras.values().map(|facts| facts.looks_failed).sum());
-    let media: [(&str, fn(&MediaCounts) -> u64); 8] = [
+    let media: [(&str, Count); 8] = [
         ("sessions", |counts| counts.sessions),
         ("pictures_received", |counts| counts.units),
         ("pictures_decoded", |counts| counts.decoded),

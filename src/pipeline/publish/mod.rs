@@ -6,4 +6,5 @@ pub mod flight;
 pub mod metrics;
 pub mod mqtt;
 pub mod retained;
+#[cfg(feature = "ffmpeg")]
 pub mod spool;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
+use crate::pipeline::deliver::Shared;
+use crate::pipeline::progress::{REPORT_EVERY, Stage};
 use crate::spool::{Item, Spool, SpoolError};
 use crate::store::{Ack, OutboxMessage, Store, StoreError};
 
@@ -25,9 +27,15 @@ enum RoundError {
     Stopped,
 }
 
-/// Writes what the outbox holds, now and whenever more comes, until `stop`; then what is left.
-pub async fn run(store: Store, spool: Spool, progress: Progress, stop: CancellationToken) {
+/// Between two searches for what is too old.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Writes what the outbox holds, now and whenever more comes, until `stop`; then what is left. What is
+/// older than `keep` is deleted.
+pub async fn run(shared: Shared, spool: Spool, keep: Duration, stop: CancellationToken) {
+    let Shared { store, progress, clock, .. } = shared;
     let mut changed = store.changed();
+    let mut expire = tokio::time::interval(EXPIRE_EVERY);
     loop {
         progress.report(&Stage::Publish);
         changed.borrow_and_update();
@@ -44,11 +52,24 @@ pub async fn run(store: Store, spool: Spool, progress: Progress, stop: Cancellat
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
+            _ = expire.tick() => remove_old(&spool, clock.now().saturating_sub(keep).unwrap_or(Timestamp::MIN)).await,
             // The store is closed after this loop has ended.
             _ = changed.changed() => {}
         }
     }
     progress.retire(&Stage::Publish);
+}
+
+async fn remove_old(spool: &Spool, before: Timestamp) {
+    let spool = spool.clone();
+    match tokio::task::spawn_blocking(move || spool.expire(before)).await {
+        Ok(Ok(expired)) if expired.files > 0 => {
+            tracing::warn!(files = expired.files, "events in the spool were too old and are deleted");
+        }
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the spool cannot be tidied"),
+        Err(error) => tracing::error!(%error, "the spool cannot be tidied"),
+    }
 }
 
 async fn round(store: &Store, spool: &Spool) -> Result<(), RoundError> {
