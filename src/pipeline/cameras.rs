@@ -61,9 +61,9 @@ impl<'a> CameraStarter<'a> {
     /// Starts one camera. One whose password cannot be read stays offline and says so; the others do not
     /// suffer for it.
     pub async fn start(&mut self, camera: &Camera, manifest: &Path, model: ModelInfo) -> anyhow::Result<()> {
-        let analyzer = restore(self.shared, camera).await?;
+        let mut analyzer = restore(self.shared, camera).await?;
         let mut sink = StoreSink::new(Arc::new(camera.clone()), model, self.shared.clone());
-        close_orphans(self.shared, &camera.id, &analyzer, &mut sink).await?;
+        settle(self.shared, &camera.id, &mut analyzer, &mut sink).await?;
         let source = match resolve(&camera.source) {
             Ok(source) => source,
             Err(error) => {
@@ -132,14 +132,23 @@ async fn restore(shared: &Shared, camera: &Camera) -> anyhow::Result<CameraAnaly
     Ok(CameraAnalyzer::new(analyzer_config(camera), Box::new(ids), saved, now))
 }
 
-/// Incidents that were open, but that the analyzer does not know (its state could not be read), are no
-/// longer known and end so.
-async fn close_orphans(
+/// Says what follows from the new configuration (a rule that is gone ends its incidents), and then ends
+/// what was open but is not known any more, because the kept state could not be read.
+async fn settle(
     shared: &Shared,
     camera: &CameraId,
-    analyzer: &CameraAnalyzer,
+    analyzer: &mut CameraAnalyzer,
     sink: &mut StoreSink,
 ) -> anyhow::Result<()> {
+    while let Some(request) = analyzer.poll_snapshot() {
+        if let SnapshotRequest::Discard(snapshot) = request {
+            sink.discard(snapshot).await;
+        }
+    }
+    let steps: Vec<_> = std::iter::from_fn(|| analyzer.poll_transition()).collect();
+    if !steps.is_empty() {
+        sink.transitions(steps, analyzer.save()).await;
+    }
     let open = shared.store.open_events(camera.clone()).await.context("reading open incidents")?;
     let now = shared.clock.now();
     let lost: Vec<IncidentTransition> = open
@@ -172,16 +181,7 @@ pub async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::
         };
         let mut analyzer = restore(shared, &gone).await?;
         let mut sink = StoreSink::new(Arc::new(gone), models::no_model(), shared.clone());
-        while let Some(request) = analyzer.poll_snapshot() {
-            if let SnapshotRequest::Discard(snapshot) = request {
-                sink.discard(snapshot).await;
-            }
-        }
-        let steps: Vec<_> = std::iter::from_fn(|| analyzer.poll_transition()).collect();
-        if !steps.is_empty() {
-            sink.transitions(steps, analyzer.save()).await;
-        }
-        close_orphans(shared, id, &analyzer, &mut sink).await?;
+        settle(shared, id, &mut analyzer, &mut sink).await?;
         sink.finish(analyzer.save()).await;
         tracing::info!(camera = %id, "the camera is not configured any more");
     }

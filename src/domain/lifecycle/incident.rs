@@ -114,14 +114,14 @@ impl Ended {
     }
 
     /// Takes in one look. What has stood there for as long as it takes to be back is still present;
-    /// before that time has passed nobody can say that it is not.
+    /// before that time has passed, and once more for looks that come late, nobody can say that it is not.
     pub(super) fn try_verification(&mut self, at: Timestamp, back: bool, desk: &mut Desk<'_>) {
         let known = self.is_known_again();
         let Some(pending) = self.verification.as_mut().filter(|pending| known && pending.due <= at) else { return };
         pending.looks += 1;
         let result = if back {
             VerificationResult::StillPresent
-        } else if pending.looks >= LOOKS_TO_CLEAR && elapsed(pending.due, at) >= BACK_AFTER {
+        } else if pending.looks >= LOOKS_TO_CLEAR && elapsed(pending.due, at) >= BACK_AFTER * 2 {
             VerificationResult::Cleared
         } else {
             return;

@@ -133,7 +133,7 @@ fn a_closed_incident_is_verified_and_stays_closed() {
     assert_eq!(street.phases(), [Phase::Opened, cleared, cleared]);
     let answer = street.transitions.last().unwrap();
     let verification = answer.verification.unwrap();
-    assert_eq!((verification.result, verification.checked_at), (VerificationResult::Cleared, at(450)));
+    assert_eq!((verification.result, verification.checked_at), (VerificationResult::Cleared, at(480)));
     assert_eq!((answer.revision, answer.cleared, verification.feedback_seq), (3, Some(at(200)), Some(4)));
     assert_eq!(answer.evidence[0].role, EvidenceRole::Verification);
 }

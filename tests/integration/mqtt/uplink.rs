@@ -118,7 +118,7 @@ async fn a_topic_without_the_right_is_refused_and_the_connection_stands() {
     until_connected(&mut uplink).await;
     uplink.try_send(Publication::new(1, "grid/foreign", "x")).unwrap();
     let UplinkEvent::Refused { token: 1, topic, refusal } = event(&mut uplink).await else { panic!("refused") };
-    assert_eq!((topic.as_str(), refusal.code, refusal.kind), ("grid/foreign", 0x87, RefusalKind::GiveUpAfter3));
+    assert_eq!((topic.as_str(), refusal.code, refusal.kind), ("grid/foreign", 0x87, RefusalKind::HoldOff));
     assert!(refusal.text.contains("not authorised"), "{}", refusal.text);
     uplink.try_send(Publication::new(2, "grid/own/a", "x")).unwrap();
     assert_eq!(event(&mut uplink).await, UplinkEvent::Acknowledged { token: 2 });
