@@ -1,10 +1,12 @@
 //! gridwatch: watches street cameras on an edge box and publishes suspected encroachment, dumping
 //! and crowding as grid events over MQTT 5. Read `ARCHITECTURE.md` first.
 
+#[cfg(feature = "ffmpeg")]
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
+#[cfg(feature = "ffmpeg")]
 pub mod daemon;
 pub mod domain;
 pub mod evidence;
