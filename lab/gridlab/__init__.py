@@ -1,0 +1,1 @@
+"""The scene lab: streets that a seed describes, pictures and truth that come of them."""
