@@ -22,29 +22,50 @@ class Sample:
     seen: np.ndarray
 
 
-def place(still: Still, rng: Generator, width: int, height: int, *, calm: bool) -> Sample:
-    """The still, enlarged or made smaller and moved, on an input of `width` x `height`."""
+@dataclass(frozen=True)
+class View:
+    """What of a still a network is shown: a window of the input, or all of it. Pixels."""
+
+    # A picture is brought to this size before a window of it is taken.
+    input: tuple[int, int]
+    window: tuple[int, int]
+    # Little distortion, as at the end of a training.
+    calm: bool
+
+
+def place(still: Still, rng: Generator, view: View) -> Sample:
+    """The still, enlarged or made smaller, and a window of it with something in it."""
     picture = read_picture(still.path)
     rows, columns = picture.shape[:2]
-    fit = min(width / columns, height / rows)
-    low, high = (0.9, 1.15) if calm else (0.6, 1.7)
+    width, height = view.window
+    fit = min(view.input[0] / columns, view.input[1] / rows)
+    low, high = (0.9, 1.15) if view.calm else (0.6, 1.7)
     scale = fit * float(np.exp(rng.uniform(np.log(low), np.log(high))))
     stretch = float(np.exp(rng.uniform(-0.12, 0.12)))
     scale_x, scale_y = scale * stretch, scale / stretch
-    # What is left over of the room, or of the picture, is shared out at random.
-    move_x = rng.uniform(0.0, 1.0) * (width - columns * scale_x)
-    move_y = rng.uniform(0.0, 1.0) * (height - rows * scale_y)
-    flip = rng.random() < 0.5
-    if flip:
+    pixels = still.boxes * np.array([columns, rows, columns, rows], np.float32)
+    goal = rng.uniform(0.0, 1.0, 2) * (columns, rows)
+    if len(pixels):
+        chosen = pixels[rng.integers(len(pixels))]
+        goal = (chosen[:2] + chosen[2:]) / 2
+    move_x = shift(goal[0] * scale_x, columns * scale_x, width, rng)
+    move_y = shift(goal[1] * scale_y, rows * scale_y, height, rng)
+    if rng.random() < 0.5:
         scale_x, move_x = -scale_x, width - move_x
     matrix = np.array([[scale_x, 0.0, move_x], [0.0, scale_y, move_y]])
-    if not calm and rng.random() < 0.3:
+    if not view.calm and rng.random() < 0.3:
         lean = rng.uniform(-0.06, 0.06)
         matrix[0, 1] += lean
         matrix[0, 2] -= lean * height / 2
-    placed = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(PAD, PAD, PAD))
-    pixels = still.boxes * np.array([columns, rows, columns, rows], np.float32)
+    placed = cv2.warpAffine(picture, matrix, view.window, flags=cv2.INTER_LINEAR, borderValue=(PAD, PAD, PAD))
     return crop(Sample(placed, moved(pixels, matrix), still.classes, still.seen))
+
+
+def shift(goal: float, length: float, window: int, rng: Generator) -> float:
+    """Moves `goal` somewhere into a window, without baring its border where the picture is long enough."""
+    if length <= window:
+        return rng.uniform(0.0, 1.0) * (window - length)
+    return float(np.clip(rng.uniform(0.1, 0.9) * window - goal, window - length, 0.0))
 
 
 def moved(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -70,8 +91,9 @@ def area(boxes: np.ndarray) -> np.ndarray:
     return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
 
 
-def mosaic(stills: list[Still], rng: Generator, width: int, height: int) -> Sample:
+def mosaic(stills: list[Still], rng: Generator, view: View) -> Sample:
     """Four stills around a point: more things, other surroundings."""
+    width, height = view.window
     split_x, split_y = int(rng.uniform(0.3, 0.7) * width), int(rng.uniform(0.3, 0.7) * height)
     spans = [
         (0, 0, split_x, split_y),
@@ -82,12 +104,8 @@ def mosaic(stills: list[Still], rng: Generator, width: int, height: int) -> Samp
     canvas = np.empty((height, width, 3), np.uint8)
     parts = []
     for still, (left, top, right, bottom) in zip(stills, spans, strict=True):
-        # Each quarter is a window of a still that covers the whole input.
-        whole = place(still, rng, width, height, calm=True)
-        x, y = int(rng.integers(0, width - (right - left) + 1)), int(rng.integers(0, height - (bottom - top) + 1))
-        window = whole.picture[y : y + bottom - top, x : x + right - left]
-        part = crop(Sample(window, whole.boxes - np.array([x, y, x, y], np.float32), whole.classes, whole.seen))
-        canvas[top:bottom, left:right] = window
+        part = place(still, rng, View(view.input, (right - left, bottom - top), calm=True))
+        canvas[top:bottom, left:right] = part.picture
         part.boxes = part.boxes + np.array([left, top, left, top], np.float32)
         parts.append(part)
     return Sample(
@@ -159,13 +177,13 @@ def degrade(picture: np.ndarray, rng: Generator) -> np.ndarray:
     return x
 
 
-def sample(stills: list[Still], index: int, rng: Generator, size: tuple[int, int], *, calm: bool) -> Sample:
-    """Still `index` as the network is to see it this time; `size` is width, height."""
-    if not calm and rng.random() < 0.3:
+def sample(stills: list[Still], index: int, rng: Generator, view: View) -> Sample:
+    """Still `index` as the network is to see it this time."""
+    if not view.calm and rng.random() < 0.3:
         others = rng.integers(0, len(stills), 3)
-        made = mosaic([stills[index], *(stills[i] for i in others)], rng, *size)
+        made = mosaic([stills[index], *(stills[i] for i in others)], rng, view)
     else:
-        made = place(stills[index], rng, *size, calm=calm)
+        made = place(stills[index], rng, view)
     if rng.random() < 0.25:
         made = cut_out(made, rng)
     made.picture = degrade(colour(made.picture, rng), rng)

@@ -11,6 +11,13 @@ from data import Config, Still, uncertain
 from loss import Target
 
 
+def view_of(epoch: int, config: Config) -> augment.View:
+    """Windows at first, which cost less and hold more; whole pictures in the last epochs."""
+    whole = (config.width, config.height)
+    calm = epoch >= config.train["epochs"] - config.train["calm_epochs"]
+    return augment.View(whole, whole if calm else tuple(config.train["window"]), calm)
+
+
 class Altered(Dataset):
     """Items are addressed by epoch and index, and each draws from a generator of its own."""
 
@@ -24,8 +31,7 @@ class Altered(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, Target]:
         epoch, index = key
         rng = np.random.default_rng([self.config.train["seed"], epoch, index])
-        calm = epoch >= self.config.train["epochs"] - self.config.train["calm_epochs"]
-        sample = augment.sample(self.stills, index, rng, (self.config.width, self.config.height), calm=calm)
+        sample = augment.sample(self.stills, index, rng, view_of(epoch, self.config))
         picture = torch.from_numpy(np.ascontiguousarray(sample.picture.transpose(2, 0, 1)))
         doubt = uncertain(sample.boxes, sample.seen)
         return picture, Target(*(torch.from_numpy(a) for a in (sample.classes, sample.boxes, doubt)))

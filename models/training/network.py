@@ -20,10 +20,10 @@ class Shape:
     # At strides 2, 4, 8, 16 and 32.
     backbone: tuple[int, int, int, int, int] = (16, 32, 64, 128, 224)
     # Residual pairs at strides 4, 8, 16 and 32.
-    depth: tuple[int, int, int, int] = (1, 2, 2, 1)
-    neck: int = 80
+    depth: tuple[int, int, int, int] = (0, 1, 2, 1)
+    neck: int = 64
     # Of each of the two branches of the head.
-    head: int = 64
+    head: int = 48
 
 
 class Unit(nn.Sequential):

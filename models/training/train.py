@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batches import batches
+from batches import batches, view_of
 from data import Config, Still, letterbox, read_picture, read_stills, uncertain
 from detector import decode
 from loss import losses
@@ -104,6 +104,8 @@ def train(arguments: argparse.Namespace) -> None:
     # Evenly over the whole set: neighbours come from the same scene.
     held_out = held_out[:: max(1, len(held_out) // config.train["check_stills"])]
     net = StreetNet(len(config.labels)).to(device, memory_format=torch.channels_last)
+    if arguments.start:
+        net.load_state_dict(torch.load(arguments.start, map_location=device, weights_only=True))
     mean = Mean(net, config.train["mean_decay"])
     steps_per_epoch = len(stills) // config.train["batch"]
     steps = steps_per_epoch * config.train["epochs"]
@@ -119,7 +121,6 @@ def train(arguments: argparse.Namespace) -> None:
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"].cpu())
         step = state["step"]
-    grid = cells(config.height, config.width).to(device)
     log = (arguments.work / "log.jsonl").open("a")
 
     def note(entry: dict) -> None:
@@ -134,6 +135,8 @@ def train(arguments: argparse.Namespace) -> None:
     sums, began = [0.0, 0.0], time.perf_counter()
     while step < steps:
         epoch, first = divmod(step, steps_per_epoch)
+        columns, rows = view_of(epoch, config).window
+        grid = cells(rows, columns).to(device)
         for pictures, targets in batches(stills, config, epoch, first, arguments.workers):
             net.train()
             for group in optimizer.param_groups:
@@ -174,6 +177,7 @@ def main() -> None:
     parser.add_argument("--stills", type=Path, required=True, help="folder to learn from")
     parser.add_argument("--check", type=Path, required=True, help="folder of held-out stills, for the log")
     parser.add_argument("--work", type=Path, required=True, help="checkpoints, log, weights.pt")
+    parser.add_argument("--start", type=Path, help="weights.pt of another run to begin from")
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("config.toml"))
     parser.add_argument("--workers", type=int, default=1, help="processes that alter pictures")
     parser.add_argument("--threads", type=int, default=2, help="of the network")
