@@ -1,6 +1,6 @@
 """Stills and their labels, as training and evaluation read them.
 
-A folder of stills holds pictures and `labels.jsonl`: a line for each picture with the keys `file` and `boxes`; a box
+A folder of stills holds pictures and `labels.jsonl`: a line for each picture with the keys `image` and `boxes`; a box
 has `roles`, `box` (left, top, width, height as shares of the picture) and `seen` (the share that is not hidden).
 """
 
@@ -72,7 +72,7 @@ def read_stills(folder: Path, labels: list[str]) -> list[Still]:
             seen.append(box.get("seen", 1.0))
         stills.append(
             Still(
-                folder / entry["file"],
+                folder / entry["image"],
                 np.array(classes, np.int64),
                 np.array(boxes, np.float32).reshape(-1, 4).clip(0.0, 1.0),
                 np.array(seen, np.float32),

@@ -47,7 +47,7 @@ def write(folder: Path, count: int, seed: int) -> None:
                 boxes.append({"roles": roles, "box": box, "seen": 1.0})
             name = f"{number:05}.jpg"
             cv2.imwrite(str(folder / name), picture)
-            print(json.dumps({"file": name, "boxes": boxes}), file=labels)
+            print(json.dumps({"image": name, "boxes": boxes}), file=labels)
 
 
 if __name__ == "__main__":
