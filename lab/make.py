@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""The scene lab: journals, pictures and clips of streets with known truth. `make.py COMMAND --help` says more."""
+
+import argparse
+import fnmatch
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from gridlab.reader import StoryError  # noqa: E402
+from gridlab.settings import Programs  # noqa: E402
+from gridlab.split import Listed, load_split  # noqa: E402
+from gridlab.story import all_stories  # noqa: E402
+
+_PARTS = ("held_out", "tuning", "long", "clips")
+
+
+def main() -> int:
+    """Runs one command."""
+    options = _parser().parse_args()
+    try:
+        return int(options.run(options) or 0)
+    except StoryError as error:
+        print(f"make.py: {error}", file=sys.stderr)
+        return 3
+
+
+def _journals(options: argparse.Namespace) -> None:
+    from gridlab.output.journals import write_journals
+
+    total, made = write_journals(_chosen(options), all_stories(), options.out, _programs(options))
+    print(f"{total} scenes in {options.out}, {made} of them made now")
+
+
+def _list(options: argparse.Namespace) -> None:
+    stories = all_stories()
+    for entry in _chosen(options):
+        story = stories[entry.story]
+        print(f"{story.kind}\t{'positive' if story.positive else 'negative'}\t{entry.stock}\t{entry.name}")
+
+
+def _chosen(options: argparse.Namespace) -> list[Listed]:
+    listed = load_split(options.split)
+    return [entry for entry in listed if fnmatch.fnmatch(entry.name, options.only)]
+
+
+def _programs(options: argparse.Namespace) -> Programs:
+    return Programs(**{key: value for key in ("model", "runtime") if (value := getattr(options, key))})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, about: str, of_split: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about)
+        sub.set_defaults(run=run)
+        if of_split:
+            sub.add_argument("--split", choices=_PARTS, default="held_out", help="part of lab/split.toml")
+            sub.add_argument("--only", default="*", help="pattern of scene names, such as 'stall_*'")
+        return sub
+
+    def writes(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--out", type=Path, required=True, help="where to write")
+        sub.add_argument("--model", help="manifest that the generated configurations name")
+        sub.add_argument("--runtime", help="ONNX Runtime library that they name")
+
+    command("list", _list, "name the scenes of a part of the set")
+    writes(command("journals", _journals, "write scenes without pixels"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
