@@ -97,3 +97,11 @@ def key_matrix(
     view[:3, 3] = -view[:3, :3] @ focus
     lens = np.diag([1.0 / radius, 1.0 / radius, -1.0 / 60.0, 1.0])
     return lens @ view
+
+
+def in_view(item: Item, optics: Optics, camera: Camera) -> bool:
+    """False for what is certainly behind the camera or beyond its sides."""
+    gap = np.array([item.position[0], item.position[1], 1.0]) - np.asarray(camera.position)
+    x, _, z = optics.axes @ gap
+    slack = 7.5
+    return bool(z > -slack and abs(x) < max(z, 0.0) * optics.half_tangent[0] + slack * 1.3)

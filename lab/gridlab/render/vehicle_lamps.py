@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
+
 from gridlab.assets import ASSETS
 from gridlab.render.lighting import Lamp
-from gridlab.stage import Item
+from gridlab.stage import Camera, Item
 
 _HEIGHTS = {"bus": 0.75, "truck_flat": 0.8, "truck_tipper": 0.85, "dustcart": 0.85, "van": 0.75}
 
@@ -32,3 +34,19 @@ def lamps_of(item: Item) -> list[Lamp]:
         place = (item.position[0] + ahead[0] * x, item.position[1] + ahead[1] * x, height)
         lamps.append(Lamp(place, (-ahead[0], -ahead[1], -0.2), 65.0, 6.0, (0.5, 0.03, 0.02), 0.3, (0.7, 0.08, 0.05)))
     return lamps
+
+
+def glow_corners(camera: Camera, lamps: tuple[Lamp, ...]) -> list[tuple[float, ...]]:
+    """Two triangles about each lamp that shines at the camera: place, corner, colour, size."""
+    rows = []
+    for lamp in lamps:
+        towards = np.asarray(camera.position) - np.asarray(lamp.place)
+        distance = float(np.linalg.norm(towards))
+        facing = float(towards @ np.asarray(lamp.aim)) / max(distance, 0.1)
+        strength = 1.0 if lamp.half_angle_deg > 60 else min(max((facing - 0.1) * 1.6, 0.0), 1.0)
+        if lamp.glow_size <= 0 or strength <= 0 or distance < 0.5:
+            continue
+        near = np.asarray(lamp.place) + towards / distance * 0.3
+        for corner in ((-1, -1), (1, -1), (1, 1), (-1, -1), (1, 1), (-1, 1)):
+            rows.append((*near, *corner, *(strength * g for g in lamp.glow), lamp.glow_size))
+    return rows

@@ -4,7 +4,6 @@ uniform float seed;            // of the thing
 uniform float novel;           // 1: textures of the novel stock
 uniform float lamps_lit;       // 1: headlamps on; brakes in `brakes_lit`
 uniform float brakes_lit;
-uniform float night;           // 0 day to 1 night: lit windows and signs
 
 vec4 noise_at(vec2 p) { return texture(noise_map, p); }
 
@@ -213,12 +212,12 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
         vec3 room = base * (0.35 + 0.35 * noise_at(uv * 0.23).r);
         s.colour = mix(room, goods * 0.55 + 0.08, has * 0.85);
         s.colour *= 1.0 - 0.5 * step(0.94, in_cell.y);
-        s.glow = night * (0.35 + 0.4 * base.r);
+        s.glow = 0.35 + 0.4 * base.r;
         s.gloss = 0.32;
     } else if (kind == 27) {
         vec3 ink = dot(base, vec3(0.33)) > 0.45 ? base * 0.18 : mix(vec3(0.97), vec3(1.0, 0.9, 0.4), hash1(vec2(floor(uv.x / 40.0), 5.0)));
         s.colour = shade_lettering(uv, floor(uv.x / 40.0) + 3.0 + seed, base, ink);
-        s.glow = night * 0.55;
+        s.glow = 0.55;
         s.gloss = 0.12;
     } else if (kind == 28) {
         float slat = fract(uv.y / (novel > 0.5 ? 0.2 : 0.09));
@@ -229,8 +228,7 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
         s.colour = base * (0.5 + 0.5 * noise_at(uv * 0.17 + shift).r);
         float frame_line = max(band(fract(uv.x) - 0.5, 0.03, 0.02), band(fract(uv.y * 0.9) - 0.6, 0.03, 0.02));
         s.colour = mix(s.colour, vec3(0.75), frame_line * 0.6);
-        s.glow = night * step(0.62, hash1(cell + floor(p.xy * 0.2))) * 0.6;
-        s.colour = mix(s.colour, vec3(0.95, 0.8, 0.5), s.glow * 0.7);
+        s.glow = step(0.62, hash1(cell + floor(p.xy * 0.2))) * 0.6;
         s.gloss = 0.5;
     } else if (kind == 30) {
         s.colour *= 0.6 + 0.7 * noise_at(vec2(f.x * 3.0, f.y * 0.4)).g;
@@ -241,7 +239,7 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
         float worn = noise_at(world.xy * 0.7).r * 0.6 + noise_at(world.xy * 3.0).g * 0.5;
         s.colour = mix(s.colour, vec3(0.3), smoothstep(0.55, 0.85, worn) * 0.7);
     } else if (kind == 33) {
-        float lit = step(0.72, hash1(floor(f * vec2(0.33, 0.31)))) * night;
+        float lit = step(0.72, hash1(floor(f * vec2(0.33, 0.31))));
         vec4 c = bond(f, vec2(3.0, 3.2), 0.0);
         float pane = step(abs(c.x), 0.28) * step(abs(c.y), 0.3);
         s.colour *= 1.0 - 0.25 * pane;

@@ -2,7 +2,7 @@
 // A vertex of a thing or of the street.
 uniform mat4 model;
 uniform mat4 view_projection;
-uniform vec4 palette[32];
+uniform vec3 paint;
 in vec3 in_pos;
 in vec3 in_nrm;
 in vec2 in_uv;
@@ -13,18 +13,14 @@ out vec3 v_world;
 out vec3 v_normal;
 out vec2 v_uv;
 out vec3 v_colour;
-flat out int v_material;
 
 void main() {
-    int slot = int(in_tint.a * 255.0 + 0.5);
-    vec4 paint = palette[slot];
     vec4 world = model * vec4(in_pos, 1.0);
     v_object = in_pos;
     v_object_normal = in_nrm;
     v_world = world.xyz;
     v_normal = mat3(model) * in_nrm;
     v_uv = in_uv;
-    v_colour = paint.rgb * in_tint.rgb;
-    v_material = int(paint.a + 0.5);
+    v_colour = paint * in_tint.rgb;
     gl_Position = view_projection * world;
 }
