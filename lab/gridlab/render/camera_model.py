@@ -16,7 +16,7 @@ def lens_maps(camera: Camera, optics: Optics, width: int, height: int) -> tuple[
     bent = np.stack([(px / width * 2 - 1), (1 - py / height * 2) * height / width], axis=-1).reshape(-1, 2)
     plane = projection.undistort(camera.k1, bent * optics.half_width)
     x = (plane[:, 0] / optics.half_tangent[0] * 0.5 + 0.5) * optics.size[0] - 0.5
-    y = (plane[:, 1] / optics.half_tangent[1] * 0.5 + 0.5) * optics.size[1] - 0.5
+    y = (0.5 - plane[:, 1] / optics.half_tangent[1] * 0.5) * optics.size[1] - 0.5
     return x.reshape(height, width).astype(np.float32), y.reshape(height, width).astype(np.float32)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gridlab.assets import ASSETS
+from gridlab.render import people
 from gridlab.render.mesh import Builder, Material, Mesh
 from gridlab.render.part import Part, palette
 from gridlab.stage import Item
@@ -26,6 +27,8 @@ class Library:
 
     def parts(self, item: Item) -> list[Part]:
         """The parts of an item in its own axes, before it is scaled."""
+        if item.asset in ("person", "child"):
+            return people.parts(item, self._cache)
         colour = np.random.default_rng(item.design).uniform(0.2, 0.8, 3)
         paints = palette([(*colour, Material.PLAIN)])
         return [Part(f"block/{item.asset}", partial(_block, item.asset), paints, seed=float(item.design))]

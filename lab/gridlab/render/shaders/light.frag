@@ -42,7 +42,9 @@ float depth_in_metres(float d) {
 vec3 tone(vec3 c) {
     c *= exposure;
     c = (c * (2.51 * c + 0.03)) / (c * (2.43 * c + 0.59) + 0.14);
-    return sqrt(clamp(c, 0.0, 1.0));
+    c = sqrt(clamp(c, 0.0, 1.0));
+    // Small sensors and codecs take some of the colour away.
+    return mix(vec3(dot(c, vec3(0.3, 0.59, 0.11))), c, 0.82);
 }
 
 void main() {

@@ -73,7 +73,7 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
             float stripe = step(0.5, fract((novel > 0.5 ? f.x : f.y) * (9.0 + 8.0 * pick)));
             s.colour = mix(s.colour, mix(vec3(0.92), s.colour * 0.45, step(0.86, pick)), stripe * 0.75);
         } else if (kind == 1 && pick < 0.14) {
-            s.colour *= 0.65 + 0.7 * step(0.45, noise_at(f * 1.3 + shift).a);
+            s.colour *= 0.82 + 0.3 * step(0.5, noise_at(f * 1.3 + shift).a);
         }
     } else if (kind == 2) {
         s.colour *= 0.92 + 0.14 * noise_at(f * 2.0 + shift).r;
@@ -156,13 +156,13 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
     } else if (kind == 21) {
         vec2 g = world.xy;
         float grain = noise_at(g * 1.7).g;
-        s.colour *= 0.72 + 0.28 * noise_at(g * 0.045 + shift).r + 0.26 * grain;
-        float crack = band(noise_at(g * 0.09 + shift).b - 0.5, 0.008, 0.006) * step(0.52, noise_at(g * 0.03).r);
+        s.colour *= 0.82 + 0.16 * noise_at(g * 0.045 + shift).r + 0.2 * grain;
+        float crack = band(noise_at(g * 0.09 + shift).b - 0.5, 0.006, 0.005 + fwidth(g.x) * 0.3) * step(0.62, noise_at(g * 0.03).r) * smoothstep(0.12, 0.03, fwidth(g.y));
         s.colour *= 1.0 - 0.4 * crack;
         vec4 patch_cell = bond(g + shift * 9.0, vec2(5.7, 2.9), 0.4);
         float patched = step(0.86, hash1(patch_cell.zw + seed)) * step(abs(patch_cell.x), 0.33) * step(abs(patch_cell.y), 0.3);
         s.colour *= 1.0 - 0.22 * patched;
-        s.colour *= 0.93 + 0.1 * sin(g.y * 2.1 + 0.4);
+        
         float oil = smoothstep(0.62, 0.8, noise_at(g * 0.11 + shift.yx).b);
         s.colour *= 1.0 - 0.25 * oil;
         s.gloss = 0.05;
