@@ -11,7 +11,7 @@ from gridlab.render.mesh import VERTEX, Builder, Material, Mesh, rotation_y
 from gridlab.render.part import Part, palette, placed
 from gridlab.render.people_pose import Joints, joints, pose_key
 from gridlab.render.people_style import BAND, BOTTOM, EXTRA, HAIR, SHOES, SKIN, TOP, Style, paints_of, style_of
-from gridlab.stage import Item
+from gridlab.stage import Item, Stock
 
 BODY_GRID, HEAD_GRID = 0.031, 0.019
 # Part of the cached files' names: raise it when figures change.
@@ -312,3 +312,12 @@ def parts(item: Item, cache: Path) -> list[Part]:
             turn = rotation_y(0.12) if thing == "umbrella" else None
             found.append(Part(f"held/{thing}", build, palette(colours), placed(at * factor, turn), float(item.design % 89)))
     return found
+
+
+def rider(design: int, stock: Stock, pose: str, seat: np.ndarray, cache: Path) -> list[Part]:
+    """A figure whose seat is at `seat` (3,)."""
+    style = style_of(design, stock)
+    name = f"{stock}-{style.name}-{pose}-free"
+    lift = joints(f"{pose}-free")["pelvis"] - (0.0, 0.0, 0.1)
+    build = partial(_cached, cache, name, style, f"{pose}-free", False)
+    return [Part(f"figure/{name}", build, palette(paints_of(design, stock)), placed(seat - lift), float(design % 89))]

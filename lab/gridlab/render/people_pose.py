@@ -63,7 +63,7 @@ def joints(key: str) -> Joints:
     """The joints of a pose named by `pose_key`; the lowest foot stands on z = 0."""
     name, arms = key.split("-")
     kind, way = name[:-1], int(name[-1])
-    lean, crouch = 0.03, 0.0
+    lean = 0.03
     legs = {1.0: (0.0, 0.03, 0.03), -1.0: (0.0, 0.03, 0.03)}
     hands = {1.0: (0.02, 0.18, 0.06), -1.0: (0.02, 0.18, 0.06)}
     if kind == "walk":
@@ -77,6 +77,10 @@ def joints(key: str) -> Joints:
         lean = 0.05 if way == 0 else 0.22
         legs = {1.0: (1.45, 1.42, 0.09), -1.0: (1.42, 1.5, 0.07)}
         hands = {1.0: (0.45, 0.85, 0.05), -1.0: (0.5, 0.8, 0.05)}
+    elif kind == "ride":
+        lean = 0.12 if way == 0 else 0.3
+        legs = {1.0: (1.2, 1.2, 0.08), -1.0: (1.15, 1.25, 0.08)} if way == 0 else {1.0: (1.15, 1.15, 0.04), -1.0: (0.45, 0.55, 0.04)}
+        hands = {1.0: (0.75, 0.45, 0.12), -1.0: (0.75, 0.45, 0.12)}
     elif kind == "bend":
         lean = (1.0, 1.25, 0.75)[way]
         legs = {1.0: (0.25, 0.45, 0.04), -1.0: (0.02 - 0.1 * way, 0.3, 0.04)}
@@ -99,7 +103,6 @@ def joints(key: str) -> Joints:
         hands[-1.0] = (0.35, 1.95, 0.02)
     elif arms == "lift":
         hands = {1.0: (0.3, 1.25, 0.03), -1.0: (0.3, 1.25, 0.03)}
-    del crouch
     return _assembled(lean, legs, hands)
 
 
