@@ -13,6 +13,7 @@ from gridlab.settings import Programs  # noqa: E402
 from gridlab.split import Listed, load_split  # noqa: E402
 from gridlab.story import all_stories  # noqa: E402
 
+_CACHE = Path(__file__).resolve().parent.parent / ".cache" / "lab-meshes"
 _PARTS = ("held_out", "tuning", "long", "clips")
 
 
@@ -31,6 +32,13 @@ def _journals(options: argparse.Namespace) -> None:
 
     total, made = write_journals(_chosen(options), all_stories(), options.out, _programs(options))
     print(f"{total} scenes in {options.out}, {made} of them made now")
+
+
+def _stills(options: argparse.Namespace) -> None:
+    from gridlab.output.stills import write_stills
+
+    made = write_stills(all_stories(), options.count, options.seed, options.out, options.cache, options.workers)
+    print(f"{made} pictures made now, in {options.out}")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -66,6 +74,15 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--model", help="manifest that the generated configurations name")
         sub.add_argument("--runtime", help="ONNX Runtime library that they name")
 
+    def draws(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--cache", type=Path, default=_CACHE, help="where meshes are kept")
+        sub.add_argument("--workers", type=int, default=1, help="processes")
+
+    stills = command("stills", _stills, "write single pictures with boxes, for training", of_split=False)
+    stills.add_argument("--count", type=int, required=True)
+    stills.add_argument("--seed", type=int, default=1)
+    stills.add_argument("--out", type=Path, required=True)
+    draws(stills)
     command("list", _list, "name the scenes of a part of the set")
     writes(command("journals", _journals, "write scenes without pixels"))
     return parser

@@ -11,7 +11,7 @@ from gridlab.story import Story, ZoneRecipe
 from gridlab.values import Known
 
 # Shares of the picture's height that a person in the middle of the main zone may take.
-PERSON_SHARE = (0.10, 0.26)
+PERSON_SHARE = (0.12, 0.28)
 # Depth of the open ground beyond the far pavement.
 BEYOND_M = 14.0
 # Half of the stretch of street in which anything happens.
@@ -105,7 +105,7 @@ def draw_camera(zone: Area, street: Street, views: tuple[str, ...], rng: np.rand
     height, fov = rng.uniform(4.0, 7.0), rng.uniform(58.0, 82.0)
     if view == "across":
         x = middle_x + rng.choice([-1, 1]) * rng.uniform(0.0, 9.0)
-        y = max(-4.0, middle_y - rng.uniform(8.0, 15.0))
+        y = max(-4.0, middle_y - rng.uniform(7.5, 12.5))
     else:
         x = middle_x + rng.choice([-1, 1]) * (rng.uniform(6.0, 9.0) + (zone.x1 - zone.x0) / 2)
         y = zone.y0 + rng.uniform(-1.0, 1.0)
@@ -115,7 +115,7 @@ def draw_camera(zone: Area, street: Street, views: tuple[str, ...], rng: np.rand
         y = kerb - 0.4 if y < (kerb + far_kerb) / 2 else far_kerb + 0.4
     along, across = middle_x - x, middle_y - y
     distance = math.hypot(along, across)
-    if not 6.0 <= distance <= 19.0:
+    if not 6.0 <= distance <= 17.0:
         return None
     upright = math.degrees(2 * math.atan(math.tan(math.radians(fov) / 2) * 9 / 16))
     camera = Camera(
