@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from gridlab.reader import StoryError  # noqa: E402
 from gridlab.settings import Programs  # noqa: E402
 from gridlab.split import Listed, load_split  # noqa: E402
-from gridlab.story import all_stories  # noqa: E402
+from gridlab.story import Story, all_stories, load_story  # noqa: E402
 
 _CACHE = Path(__file__).resolve().parent.parent / ".cache" / "lab-meshes"
 _PARTS = ("held_out", "tuning", "long", "clips")
@@ -39,6 +39,43 @@ def _stills(options: argparse.Namespace) -> None:
 
     made = write_stills(all_stories(), options.count, options.seed, options.out, options.cache, options.workers)
     print(f"{made} pictures made now, in {options.out}")
+
+
+def _looks(options: argparse.Namespace) -> None:
+    from gridlab.output.looks import write_looks
+
+    total, made = write_looks(
+        _chosen(options), all_stories(), options.out, _programs(options), options.cache, options.workers
+    )
+    print(f"{total} scenes in {options.out}, {made} of them made now")
+
+
+def _clips(options: argparse.Namespace) -> None:
+    from gridlab.output.looks import write_clips
+
+    total, made = write_clips(
+        _chosen(options),
+        all_stories(),
+        options.out,
+        _programs(options),
+        options.cache,
+        options.workers,
+        options.drawn_fps,
+    )
+    print(f"{total} scenes in {options.out}, {made} of them made now")
+
+
+def _clip(options: argparse.Namespace) -> None:
+    from gridlab.output.looks import write_clip
+    from gridlab.profile import PROFILES
+    from gridlab.scene import draw_scene
+
+    scene = draw_scene(_story(options.story), options.seed, options.stock, PROFILES["short"])
+    write_clip(scene, options.out, options.codec, options.gop, options.drawn_fps, options.cache)
+
+
+def _story(name: str) -> Story:
+    return load_story(Path(name)) if name.endswith(".toml") else all_stories()[name]
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -83,6 +120,27 @@ def _parser() -> argparse.ArgumentParser:
     stills.add_argument("--seed", type=int, default=1)
     stills.add_argument("--out", type=Path, required=True)
     draws(stills)
+    looks = command("looks", _looks, "write scenes with a picture every two seconds")
+    writes(looks)
+    draws(looks)
+
+    def films(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--drawn-fps", type=int, default=5, help="pictures drawn for a second of 25")
+
+    clips = command("clips", _clips, "write scenes as full clips in the encodings of cameras")
+    clips.set_defaults(split="clips")
+    writes(clips)
+    draws(clips)
+    films(clips)
+    clip = command("clip", _clip, "write one full clip", of_split=False)
+    clip.add_argument("story", help="name of a story, or a story file")
+    clip.add_argument("seed", type=int)
+    clip.add_argument("--stock", choices=("common", "novel"), default="common")
+    clip.add_argument("--codec", choices=("h264", "h265"), default="h264")
+    clip.add_argument("--gop", default="50", help="pictures from keyframe to keyframe, or `long`")
+    clip.add_argument("--out", type=Path, required=True, help="file to write")
+    draws(clip)
+    films(clip)
     command("list", _list, "name the scenes of a part of the set")
     writes(command("journals", _journals, "write scenes without pixels"))
     return parser

@@ -108,11 +108,12 @@ def draw_camera(zone: Area, street: Street, views: tuple[str, ...], rng: np.rand
         y = max(-4.0, middle_y - rng.uniform(7.5, 12.5))
     else:
         x = middle_x + rng.choice([-1, 1]) * (rng.uniform(6.0, 9.0) + (zone.x1 - zone.x0) / 2)
-        y = zone.y0 + rng.uniform(-1.0, 1.0)
-    # No pole stands on the carriageway.
+        y = zone.y0 - rng.uniform(0.3, 2.5)
+    # No pole stands on the carriageway, though its arm may reach over the kerb.
+    arm = 2.2
     kerb, far_kerb = street.near_pavement, street.near_pavement + street.carriageway
-    if kerb - 0.4 < y < far_kerb + 0.4:
-        y = kerb - 0.4 if y < (kerb + far_kerb) / 2 else far_kerb + 0.4
+    if kerb + arm < y < far_kerb - arm:
+        y = kerb + arm if y < (kerb + far_kerb) / 2 else far_kerb - arm
     along, across = middle_x - x, middle_y - y
     distance = math.hypot(along, across)
     if not 6.0 <= distance <= 17.0:

@@ -36,19 +36,35 @@ class Folders:
 
     def make(self, name: str, made_from: str, write: Callable[[Path], None]) -> bool:
         """Writes a scene folder unless it is there and made from the same; true if it was written."""
-        fingerprint = hashlib.sha256(f"{self._base} {made_from}".encode()).hexdigest()
-        final = self.root / name
-        if self._index.get(name) == fingerprint and (final / "scene.toml").exists():
+        if not self.is_missing(name, made_from):
             return False
-        partial = self.root / f".{name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        partial = self.partial(self.root, name)
         write(partial)
+        self.put(name, made_from, partial)
+        return True
+
+    def is_missing(self, name: str, made_from: str) -> bool:
+        """Whether a folder is not there, or made from something else."""
+        return self._index.get(name) != self._fingerprint(made_from) or not (self.root / name / "scene.toml").exists()
+
+    @staticmethod
+    def partial(root: Path, name: str) -> Path:
+        """A fresh folder to write into, which nobody takes for a scene."""
+        partial = root / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        return partial
+
+    def put(self, name: str, made_from: str, partial: Path) -> None:
+        """Puts a finished folder in its place."""
+        final = self.root / name
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
-        self._index[name] = fingerprint
+        self._index[name] = self._fingerprint(made_from)
         self._save()
-        return True
+
+    def _fingerprint(self, made_from: str) -> str:
+        return hashlib.sha256(f"{self._base} {made_from}".encode()).hexdigest()
 
     def keep_only(self, names: set[str]) -> None:
         """Removes folders that the index knows and nobody wants any more."""
