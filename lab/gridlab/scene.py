@@ -18,6 +18,8 @@ from gridlab.values import Known, Unsettled
 from gridlab.weather import Weather, draw_weather
 
 _ATTEMPTS = 200
+# An incident goes on for so long after its dwell, so that there is time to see it.
+_AFTER_DWELL_S = 18.0
 
 
 @dataclass
@@ -95,15 +97,21 @@ def _draw(story: Story, seed: int, stock: Stock, profile: Profile, rng: np.rando
     stage = Set(street, zones, around)
     scene = Scene(story, seed, stock, profile, length, street, zones, Weather(None, camera), [], rules)  # type: ignore[arg-type]
     parts = [_parts(actor, stage, rng, known) for actor in story.actors]
+    scene.weather = draw_weather(story, camera, rng, known, length)
+    for happening in scene.weather.happenings:
+        known.marks |= {f"{happening.do}.at": happening.at, f"{happening.do}.end": happening.until}
     _play(scene, stage, parts, rng, known)
     scene.marks = known.marks
-    scene.weather = draw_weather(story, camera, rng, known, length)
     scene.clock = {name: str(value.draw(rng, known)) for name, value in story.clock.items()}
     for spans, settled in ((story.incidents, scene.incidents), (story.ignores, scene.ignores)):
         for span in spans:
             start = float(span.start.draw(rng, known))
             end = float(span.end.draw(rng, known)) if span.end else None
             settled.append(Incident(span.kind, span.zone, start, None if end is None or end >= length else end))
+    for incident in scene.incidents:
+        lasts = (incident.end or length) - incident.start
+        if lasts < profile.dwell(incident.kind) + _AFTER_DWELL_S:
+            raise NoRoom(f"the {incident.kind} lasts only {lasts:.0f} s")
     return scene
 
 

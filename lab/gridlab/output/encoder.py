@@ -37,7 +37,7 @@ class Encoder:
 
 def looks_encoder(file: Path, size: tuple[int, int], step_s: int) -> Encoder:
     """Every picture a keyframe, one every `step_s` seconds."""
-    arguments = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-g", "1", "-bf", "0", "-tune", "zerolatency"]
+    arguments = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "27", "-g", "1", "-bf", "0", "-tune", "zerolatency"]
     return Encoder(file, size, f"1/{step_s}", [*arguments, "-movflags", "+faststart"])
 
 
