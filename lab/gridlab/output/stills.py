@@ -23,8 +23,9 @@ from gridlab.weather import draw_weather
 
 SIZE = (640, 360)
 LABELS = "labels.jsonl"
-# Pictures of one scene: the street is built once for them.
-_OF_ONE_SCENE = 4
+# Pictures of one scene, each in another light and weather: the street is built once for them, which takes as long as
+# ten pictures do.
+_OF_ONE_SCENE = 10
 # What a scene is searched for; None takes it as it comes, so that empty streets are among them.
 _WANTED = ("stall", "truck", "pile", "tricycle", "umbrella", "goods", "person", "vehicle", None)
 _SEARCHES = 40
