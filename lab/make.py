@@ -37,7 +37,9 @@ def _journals(options: argparse.Namespace) -> None:
 def _stills(options: argparse.Namespace) -> None:
     from gridlab.output.stills import write_stills
 
-    made = write_stills(all_stories(), options.count, options.seed, options.out, options.cache, options.workers)
+    made = write_stills(
+        all_stories(), options.count, options.seed, options.stock, options.out, options.cache, options.workers
+    )
     print(f"{made} pictures made now, in {options.out}")
 
 
@@ -118,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     stills = command("stills", _stills, "write single pictures with boxes, for training", of_split=False)
     stills.add_argument("--count", type=int, required=True)
     stills.add_argument("--seed", type=int, default=1)
+    stills.add_argument("--stock", choices=("common", "novel"), default="common", help="nothing is trained on novel")
     stills.add_argument("--out", type=Path, required=True)
     draws(stills)
     looks = command("looks", _looks, "write scenes with a picture every two seconds")

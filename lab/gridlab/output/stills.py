@@ -17,6 +17,7 @@ from gridlab.render import Renderer
 from gridlab.scene import Scene, draw_scene
 from gridlab.settings import conditions_of
 from gridlab.split import FREE_SEEDS
+from gridlab.stage import Stock
 from gridlab.story import LIGHTS, WEATHERS, Story
 from gridlab.values import Known
 from gridlab.weather import draw_weather
@@ -35,7 +36,9 @@ _WEATHERS = ("dry", "dry", "cloudy", *WEATHERS)
 _renderer: Renderer | None = None
 
 
-def write_stills(stories: dict[str, Story], count: int, seed: int, out: Path, cache: Path, workers: int) -> int:
+def write_stills(
+    stories: dict[str, Story], count: int, seed: int, stock: Stock, out: Path, cache: Path, workers: int
+) -> int:
     """Writes `count` pictures and their labels; gives how many had to be made. Can be stopped and run again."""
     (out / "images").mkdir(parents=True, exist_ok=True)
     file = out / LABELS
@@ -44,7 +47,7 @@ def write_stills(stories: dict[str, Story], count: int, seed: int, out: Path, ca
     missing = [group for group in groups if _name(group, 0) not in done]
     made = 0
     with file.open("a", encoding="utf-8") as labels:
-        for records in each(_scene_stills, [(stories, seed, group, out) for group in missing], workers, (cache,), start):
+        for records in each(_scene_stills, [(stories, seed, stock, group, out) for group in missing], workers, (cache,), start):
             for record in records:
                 labels.write(json.dumps(record, separators=(",", ":")) + "\n")
                 made += 1
@@ -74,17 +77,19 @@ def _name(group: int, number: int) -> str:
     return f"images/{group * _OF_ONE_SCENE + number:06}.jpg"
 
 
-def _scene_stills(task: tuple[dict[str, Story], int, int, Path]) -> list[dict[str, Any]]:
-    stories, seed, group, out = task
+def _scene_stills(task: tuple[dict[str, Story], int, Stock, int, Path]) -> list[dict[str, Any]]:
+    stories, seed, stock, group, out = task
     assert _renderer is not None
     rng = np.random.default_rng([seed, group])
-    scene, times = _search(stories, _WANTED[group % len(_WANTED)], rng)
+    scene, times = _search(stories, _WANTED[group % len(_WANTED)], stock, rng)
     # The first picture of a group is written last, so that it marks the group as complete.
     records = [_still(scene, float(time), out, _name(group, n), rng) for n, time in enumerate(times)]
     return records[::-1]
 
 
-def _search(stories: dict[str, Story], wanted: str | None, rng: np.random.Generator) -> tuple[Scene, np.ndarray]:
+def _search(
+    stories: dict[str, Story], wanted: str | None, stock: Stock, rng: np.random.Generator
+) -> tuple[Scene, np.ndarray]:
     crowded = [story for story in stories.values() if story.kind == "training"]
     ordinary = [story for story in stories.values() if story.kind != "training"]
     found: tuple[Scene, np.ndarray] | None = None
@@ -92,7 +97,7 @@ def _search(stories: dict[str, Story], wanted: str | None, rng: np.random.Genera
         pool = crowded if wanted is not None and rng.random() < 0.6 else ordinary
         story = pool[int(rng.integers(len(pool)))]
         try:
-            scene = draw_scene(story, FREE_SEEDS + int(rng.integers(2**30)), "common", SHORT)
+            scene = draw_scene(story, FREE_SEEDS + int(rng.integers(2**30)), stock, SHORT)
         except StoryError:
             continue
         times = np.sort(rng.uniform(0.0, scene.length, 3 * _OF_ONE_SCENE))
