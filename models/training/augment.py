@@ -3,7 +3,7 @@
 Pictures are RGB `[H, W, 3]` of 0-255, boxes are left, top, right, bottom in pixels `[N, 4]`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,6 +31,8 @@ class View:
     window: tuple[int, int]
     # Little distortion, as at the end of a training.
     calm: bool
+    # How readily a thing is looked for, by class.
+    worth: np.ndarray
 
 
 def place(still: Still, rng: Generator, view: View) -> Sample:
@@ -46,7 +48,8 @@ def place(still: Still, rng: Generator, view: View) -> Sample:
     pixels = still.boxes * np.array([columns, rows, columns, rows], np.float32)
     goal = rng.uniform(0.0, 1.0, 2) * (columns, rows)
     if len(pixels):
-        chosen = pixels[rng.integers(len(pixels))]
+        worth = view.worth[still.classes]
+        chosen = pixels[rng.choice(len(pixels), p=worth / worth.sum())]
         goal = (chosen[:2] + chosen[2:]) / 2
     move_x = shift(goal[0] * scale_x, columns * scale_x, width, rng)
     move_y = shift(goal[1] * scale_y, rows * scale_y, height, rng)
@@ -104,7 +107,7 @@ def mosaic(stills: list[Still], rng: Generator, view: View) -> Sample:
     canvas = np.empty((height, width, 3), np.uint8)
     parts = []
     for still, (left, top, right, bottom) in zip(stills, spans, strict=True):
-        part = place(still, rng, View(view.input, (right - left, bottom - top), calm=True))
+        part = place(still, rng, replace(view, window=(right - left, bottom - top), calm=True))
         canvas[top:bottom, left:right] = part.picture
         part.boxes = part.boxes + np.array([left, top, left, top], np.float32)
         parts.append(part)

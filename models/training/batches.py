@@ -11,11 +11,14 @@ from data import Config, Still, uncertain
 from loss import Target
 
 
-def view_of(epoch: int, config: Config) -> augment.View:
-    """Windows at first, which cost less and hold more; whole pictures in the last epochs."""
-    whole = (config.width, config.height)
-    calm = epoch >= config.train["epochs"] - config.train["calm_epochs"]
-    return augment.View(whole, whole if calm else tuple(config.train["window"]), calm)
+def window_of(epoch: int, config: Config) -> tuple[int, int]:
+    """Width and height that the network is shown: windows at first, which cost less and hold more."""
+    return (config.width, config.height) if is_calm(epoch, config) else tuple(config.train["window"])
+
+
+def is_calm(epoch: int, config: Config) -> bool:
+    """Whether it is one of the last epochs, with whole pictures."""
+    return epoch >= config.train["epochs"] - config.train["calm_epochs"]
 
 
 class Altered(Dataset):
@@ -24,6 +27,9 @@ class Altered(Dataset):
     def __init__(self, stills: list[Still], config: Config) -> None:
         self.stills = stills
         self.config = config
+        classes = np.concatenate([still.classes for still in stills])
+        # Rare things are looked for more often, though not as often as if all were as frequent.
+        self.worth = (np.bincount(classes, minlength=len(config.labels)) + 1.0) ** -0.5
 
     def __len__(self) -> int:
         return len(self.stills)
@@ -31,7 +37,9 @@ class Altered(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, Target]:
         epoch, index = key
         rng = np.random.default_rng([self.config.train["seed"], epoch, index])
-        sample = augment.sample(self.stills, index, rng, view_of(epoch, self.config))
+        whole = (self.config.width, self.config.height)
+        view = augment.View(whole, window_of(epoch, self.config), is_calm(epoch, self.config), self.worth)
+        sample = augment.sample(self.stills, index, rng, view)
         picture = torch.from_numpy(np.ascontiguousarray(sample.picture.transpose(2, 0, 1)))
         doubt = uncertain(sample.boxes, sample.seen)
         return picture, Target(*(torch.from_numpy(a) for a in (sample.classes, sample.boxes, doubt)))

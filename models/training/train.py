@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from batches import batches, view_of
+from batches import batches, window_of
 from data import Config, Still, letterbox, read_picture, read_stills, uncertain
 from detector import decode
 from loss import losses
@@ -135,7 +135,7 @@ def train(arguments: argparse.Namespace) -> None:
     sums, began = [0.0, 0.0], time.perf_counter()
     while step < steps:
         epoch, first = divmod(step, steps_per_epoch)
-        columns, rows = view_of(epoch, config).window
+        columns, rows = window_of(epoch, config)
         grid = cells(rows, columns).to(device)
         for pictures, targets in batches(stills, config, epoch, first, arguments.workers):
             net.train()

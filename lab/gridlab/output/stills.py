@@ -28,7 +28,7 @@ LABELS = "labels.jsonl"
 # ten pictures do.
 _OF_ONE_SCENE = 10
 # What a scene is searched for; None takes it as it comes, so that empty streets are among them.
-_WANTED = ("stall", "truck", "pile", "tricycle", "umbrella", "goods", "person", "vehicle", None)
+_WANTED = ("stall", "truck", "pile", "tricycle", "umbrella", "goods", "person", "vehicle", "cycle", "vehicle", None)
 _SEARCHES = 40
 # Lights and weathers are drawn anew for every picture.
 _LIGHTS = ("day", "day", "day", *LIGHTS)
