@@ -121,10 +121,10 @@ def train(arguments: argparse.Namespace) -> None:
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"].cpu())
         step = state["step"]
-    log = (arguments.work / "log.jsonl").open("a")
 
     def note(entry: dict) -> None:
-        print(json.dumps(entry), file=log, flush=True)
+        with (arguments.work / "log.jsonl").open("a") as log:
+            print(json.dumps(entry), file=log)
 
     note({"step": step, "steps": steps, "stills": len(stills), "device": str(device)})
 
@@ -132,7 +132,7 @@ def train(arguments: argparse.Namespace) -> None:
         state = {"net": net.state_dict(), "mean": mean.state, "optimizer": optimizer.state_dict()}
         save(checkpoint, state | {"random": torch.get_rng_state(), "step": step, "steps": steps})
 
-    sums, began = [0.0, 0.0], time.perf_counter()
+    sums, began, paused = [0.0, 0.0], time.perf_counter(), 0.0
     while step < steps:
         epoch, first = divmod(step, steps_per_epoch)
         columns, rows = window_of(epoch, config)
@@ -156,19 +156,20 @@ def train(arguments: argparse.Namespace) -> None:
             step += 1
             sums = [total + part.item() for total, part in zip(sums, parts, strict=True)]
             if step % LOG_STEPS == 0:
-                speed = LOG_STEPS * len(pictures) / (time.perf_counter() - began)
+                speed = LOG_STEPS * len(pictures) / (time.perf_counter() - began - paused)
                 costs = {"class": round(sums[0] / LOG_STEPS, 4), "box": round(sums[1] / LOG_STEPS, 4)}
                 note({"step": step, "epoch": epoch} | costs | {"pictures_per_s": round(speed, 1)})
-                sums, began = [0.0, 0.0], time.perf_counter()
+                sums, began, paused = [0.0, 0.0], time.perf_counter(), 0.0
             if step % CHECKPOINT_STEPS == 0:
                 keep()
         keep()
+        stopped = time.perf_counter()
         shadow = StreetNet(len(config.labels)).to(device)
         shadow.load_state_dict(mean.state)
         precision = check(shadow, held_out, config, device)
         rounded = {label: None if value is None else round(value, 3) for label, value in precision.items()}
         note({"step": step, "epoch": epoch, "precision": rounded})
-        began = time.perf_counter()
+        paused += time.perf_counter() - stopped
     save(arguments.work / "weights.pt", mean.state)
 
 
