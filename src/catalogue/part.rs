@@ -2,7 +2,7 @@
 //!
 //! On disk:
 //! - `NAME.onnx.part` holds the first bytes of the file, as many as have come. Who holds its lock may write it.
-//! - `NAME.onnx.part.etag` holds two lines: the address that the bytes are from, and the server's strong ETag.
+//! - `NAME.onnx.part.etag` holds two lines: the address that the bytes are from, and the server's strong `ETag`.
 //!   It may be missing.
 //! - `NAME.onnx` appears by renaming the partial file after its bytes are on the disk; it is whole or absent.
 
@@ -130,12 +130,10 @@ impl Part {
     }
 
     fn failed(&self, error: &io::Error, still_needed: u64) -> FetchError {
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                self.full(still_needed, free_bytes(&self.path).unwrap_or(0))
-            }
-            _ => disk(&self.path, error),
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            return self.full(still_needed, free_bytes(&self.path).unwrap_or(0));
         }
+        disk(&self.path, error)
     }
 
     fn full(&self, needed: u64, free: u64) -> FetchError {
@@ -191,10 +189,11 @@ fn digest(file: &mut File) -> io::Result<String> {
             count => hasher.update(buffer.get(..count).unwrap_or_default()),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher.finalize().iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}")))
 }
 
 fn disk(path: &Path, error: &io::Error) -> FetchError {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the system has more words than there is advice")]
     let reason = match error.kind() {
         ErrorKind::PermissionDenied => "may not be written: run this as root, or give another folder with --dir".into(),
         ErrorKind::NotFound => "the folder is not there; make it, or give another with --dir".into(),

@@ -92,7 +92,7 @@ fn a_dead_server_is_given_up_and_named_without_its_password() {
     let mut again = 0;
     let error = fetch
         .run(&client, &mut |step| again += usize::from(matches!(step, Step::Again { .. })), &|wait| {
-            waits.borrow_mut().push(wait)
+            waits.borrow_mut().push(wait);
         })
         .expect_err("nobody there");
     assert!(error.is_temporary(), "{error}");

@@ -34,7 +34,7 @@ pub enum Action {
     /// Fetch models and their manifests into the folder
     ///
     /// A download that breaks off goes on where it stopped, at once and by itself, or with the next call. What
-    /// has come is kept in NAME.onnx.part meanwhile. Proxies are taken from HTTPS_PROXY and NO_PROXY.
+    /// has come is kept in NAME.onnx.part meanwhile. Proxies are taken from `HTTPS_PROXY` and `NO_PROXY`.
     Fetch(FetchArgs),
     /// Compare the models in the folder with the SHA-256 of their manifests
     Verify(VerifyArgs),
