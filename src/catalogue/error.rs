@@ -64,7 +64,7 @@ pub enum FetchError {
     },
     /// No room.
     #[error("{path}: the disk is full: {} are needed, {} are free; make room and start again, what has come is kept",
-        mebibytes(*needed), mebibytes(*free))]
+        size(*needed), size(*free))]
     DiskFull {
         /// The folder.
         path: PathBuf,
@@ -106,8 +106,8 @@ fn hint(status: u16) -> &'static str {
         404 | 410 => " (it has no such file): check the address, try --mirror or a newer gridwatch",
         407 => " (a proxy wants a login): put it into HTTPS_PROXY",
         416 => " (it cannot go on from where the download stopped)",
-        429 => " (too many requests): try again later, or --mirror",
-        500..=599 => " (it has a fault): try again later",
+        429 => " (too many requests)",
+        500..=599 => " (it has a fault)",
         _ => "",
     }
 }
@@ -118,6 +118,6 @@ fn offers(offered: u64, wanted: u64, web_page: bool) -> String {
     format!("offers {thing} of {offered} bytes where the catalogue says {wanted}; nothing was taken{advice}")
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
+fn size(bytes: u64) -> String {
+    if bytes < 10 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }

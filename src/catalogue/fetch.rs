@@ -79,8 +79,9 @@ impl Fetch<'_> {
         // Bytes of an older attempt may be those of an older file.
         let mut in_one_piece = part.length() == 0;
         loop {
-            part.refuse_full_disk(self.bytes - part.length())?;
-            if let Err(why) = self.complete(&mut part, &mut in_one_piece, client, report, pause) {
+            let room = part.refuse_full_disk(self.bytes - part.length());
+            let came = room.and_then(|()| self.complete(&mut part, &mut in_one_piece, client, report, pause));
+            if let Err(why) = came {
                 if part.length() == 0 {
                     part.discard()?;
                 }

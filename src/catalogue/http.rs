@@ -1,6 +1,6 @@
 //! The one file that knows the HTTP library.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A line that has carried nothing for so long is dead; a slow one is not.
 const SILENT_FOR: Duration = Duration::from_secs(30);
+const UNKNOWN_HOST: &str = "no such host is known: is the network up, and its name server set?";
 
 /// What stands between this box and the internet.
 #[derive(Clone, Default)]
@@ -144,19 +145,25 @@ fn library_proxy(address: &str, except: &[String]) -> Result<ureq::Proxy, String
 
 /// The connection's failure, for people. The library's own words may repeat the address with its credentials.
 pub(super) fn lost(url: &Url, error: &ureq::Error) -> FetchError {
+    if let Some(rustls::Error::InvalidCertificate(why)) = tls_fault(error) {
+        let advice = "is this box's clock right, is ca-certificates installed, does a filter stand in between?";
+        let reason = format!("its certificate is not accepted ({why}); {advice}");
+        return FetchError::Unreachable { url: without_credentials(url), reason, temporary: false };
+    }
     #[allow(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is open")]
     let (reason, temporary) = match error {
-        ureq::Error::HostNotFound => {
-            ("no such host is known: is the network up, and its name server set?".to_owned(), true)
+        ureq::Error::HostNotFound => (UNKNOWN_HOST.to_owned(), true),
+        // The standard library has no kind for it.
+        ureq::Error::Io(error) if error.to_string().starts_with("failed to lookup address") => {
+            (UNKNOWN_HOST.to_owned(), true)
         }
         ureq::Error::Timeout(_) => ("no answer in time".to_owned(), true),
+        ureq::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            ("the connection ended before the file did".to_owned(), true)
+        }
         ureq::Error::Io(error) => (error.to_string(), true),
         ureq::Error::ConnectionFailed => ("no connection".to_owned(), true),
         ureq::Error::ConnectProxyFailed(why) => (format!("the proxy refuses: {why}"), false),
-        ureq::Error::Rustls(error) => {
-            let advice = "is this box's clock right, and is ca-certificates installed?";
-            (format!("its certificate is not accepted ({error}); {advice}"), false)
-        }
         ureq::Error::RequireHttpsOnly(to) => {
             let to = to.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
             (format!("leads to {to} without https; that is not followed"), false)
@@ -165,6 +172,16 @@ pub(super) fn lost(url: &Url, error: &ureq::Error) -> FetchError {
         other => (other.to_string(), false),
     };
     FetchError::Unreachable { url: without_credentials(url), reason, temporary }
+}
+
+/// It comes bare or packed, according to when it was found.
+fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is open")]
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

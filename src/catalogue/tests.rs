@@ -122,3 +122,16 @@ fn a_file_on_its_way_belongs_to_one() {
     let error = part::Part::open(&missing).expect_err("no folder").to_string();
     assert!(error.contains("the folder is not there"), "{error}");
 }
+
+#[test]
+fn a_full_disk_is_said_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("small.onnx");
+    std::os::unix::fs::symlink("/dev/full", part_file(&target)).expect("a link");
+    let mut part = part::Part::open(&target).expect("ours");
+    let error = part.append(b"abc", 40 << 20).expect_err("full").to_string();
+    assert!(error.contains("the disk is full: 40 MiB are needed, "), "{error}");
+    assert!(part.refuse_full_disk(1).is_ok());
+    let error = part.refuse_full_disk(u64::MAX).expect_err("more than there is").to_string();
+    assert!(error.contains("the disk is full"), "{error}");
+}

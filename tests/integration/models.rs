@@ -1,142 +1,14 @@
 //! `gridwatch models` against a real web server with the habits of bad ones.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::support::hub::{BYTES, Hub, finish, sha256, small};
 use crate::support::testcard;
-
-const BYTES: usize = 100_000;
-
-/// A web server, a catalogue that leads to it, and an empty folder of models.
-struct Hub {
-    server: Child,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Hub {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::create_dir(path("served")).unwrap();
-        let mut server = Command::new("/usr/bin/python3")
-            .arg(testcard::root().join("tests/servers/models.py"))
-            .args([path("served"), path("log")])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3 is installed");
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().strip_prefix("port ").and_then(|port| port.parse().ok());
-        Self { server, port: port.expect("the server listens"), folder }
-    }
-
-    /// As [`Hub::start`], with `small` in the catalogue, served with `habit`.
-    fn with_small(habit: &str) -> Self {
-        let hub = Self::start();
-        fs::write(hub.path("served/small.onnx"), small()).unwrap();
-        hub.list(&[("small", habit)]);
-        hub
-    }
-
-    /// Writes the catalogue, and a manifest for each of its models; a file that is not served is as `small`.
-    fn list(&self, models: &[(&str, &str)]) {
-        let mut catalogue = Vec::new();
-        for (name, habit) in models {
-            let served = fs::read(self.path("served").join(format!("{name}.onnx"))).unwrap_or_else(|_| small());
-            let (url, sha256) = (self.url(&format!("{habit}/{name}.onnx")), sha256(&served));
-            catalogue.push(format!(
-                "[[model]]\nname = \"{name}\"\nurl = \"{url}\"\nbytes = {}\nsha256 = \"{sha256}\"\n\
-                 source_of_fact = \"file\"\nnote = \"for this test\"\n",
-                served.len()
-            ));
-            let manifest = fs::read_to_string(testcard::root().join("models/testcard.toml")).unwrap();
-            let line = |key: &str| manifest.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
-            let manifest = manifest
-                .replace(&line("file = "), &format!("file = \"{name}.onnx\""))
-                .replace(&line("sha256 = "), &format!("sha256 = \"{sha256}\""));
-            fs::write(self.path(&format!("{name}.toml")), manifest).unwrap();
-        }
-        fs::write(self.path("catalogue.toml"), catalogue.concat()).unwrap();
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn models(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gridwatch"));
-        command.arg("models").args(arguments).arg("--dir").arg(self.path("models"));
-        command.arg("--catalogue").arg(self.path("catalogue.toml")).stdin(Stdio::null());
-        for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "GRIDWATCH_MODELS_MIRROR", "GRIDWATCH_LOG"] {
-            command.env_remove(name).env_remove(name.to_ascii_lowercase());
-        }
-        command
-    }
-
-    fn fetch(&self, name: &str) -> (i32, String, String) {
-        finish(&mut self.models(&["fetch", name]))
-    }
-
-    /// What is in the folder of models.
-    fn files(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path("models")) else { return Vec::new() };
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    fn assert_fetched(&self, (code, stdout, stderr): &(i32, String, String)) {
-        assert_eq!(*code, 0, "{stdout}{stderr}");
-        assert!(stdout.starts_with("ready: small: ") && stdout.contains("SHA-256 is right"), "{stdout}");
-        assert_eq!(self.files(), ["small.onnx", "small.toml"]);
-        assert!(fs::read(self.path("models/small.onnx")).unwrap() == small());
-    }
-
-    /// `Range` and `If-Range` of every request.
-    fn requests(&self) -> Vec<(Option<String>, Option<String>)> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let log = self.log().into_iter().map(|asked| (text(&asked["range"]), text(&asked["if_range"])));
-        log.collect()
-    }
-
-    fn log(&self) -> Vec<Value> {
-        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        drop(self.server.kill());
-        drop(self.server.wait());
-    }
-}
-
-/// Bytes in which every place is told from its neighbours.
-fn small() -> Vec<u8> {
-    (0..BYTES).map(|i| u8::try_from((i * 31 + i / 251) % 251).unwrap()).collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
-}
-
-fn finish(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.output().expect("the binary runs");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (status.code().expect("not killed"), text(stdout), text(stderr))
-}
 
 #[allow(clippy::disallowed_methods, reason = "a test waits for a condition, with a deadline")]
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
@@ -319,6 +191,36 @@ fn a_mirror_and_a_proxy_are_used() {
     hub.assert_fetched(&finish(hub.models(&["fetch", "small"]).env("HTTP_PROXY", hub.url(""))));
     assert_eq!(hub.log()[0]["method"], "CONNECT");
     assert_eq!(hub.log()[0]["path"], "hub.invalid:80");
+}
+
+#[test]
+fn https_is_checked_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("leaf.ext"), "subjectAltName=IP:127.0.0.1").unwrap();
+    for arguments in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 1 -subj /CN=test-ca",
+        "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=hub",
+        "x509 -req -in leaf.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out leaf.crt -days 1 -extfile leaf.ext",
+    ] {
+        let mut openssl = Command::new("openssl");
+        let made =
+            openssl.args(arguments.split(' ')).current_dir(folder.path()).output().expect("openssl is installed");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    let hub = Hub::start_in(folder, &["leaf.crt", "leaf.key"]).and_small("plain");
+    let fetch = |authorities: &str| finish(hub.models(&["fetch", "small"]).env("SSL_CERT_FILE", authorities));
+    let (code, stdout, _) = fetch("/etc/ssl/certs/ca-certificates.crt");
+    assert_eq!((code, stdout.contains("its certificate is not accepted")), (1, true), "{stdout}");
+    let trusted = hub.path("ca.crt").display().to_string();
+    hub.list(&[("small", "downgrade")]);
+    let (code, stdout, _) = fetch(&trusted);
+    assert_eq!(
+        (code, stdout.contains("leads to 127.0.0.1 without https; that is not followed")),
+        (1, true),
+        "{stdout}"
+    );
+    hub.list(&[("small", "redirect")]);
+    hub.assert_fetched(&fetch(&trusted));
 }
 
 #[test]

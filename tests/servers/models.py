@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A web server for the tests of downloads, with the habits of bad ones.
 
-    models.py FOLDER LOG
+    models.py FOLDER LOG [CERTIFICATE KEY]
 
 Serves the files of FOLDER below a habit: `/HABIT/NAME`, where HABIT is one of
 
@@ -17,14 +17,16 @@ Serves the files of FOLDER below a habit: `/HABIT/NAME`, where HABIT is one of
     page           a web page with status 200
     status-N       nothing but that status
     redirect       leads to plain
+    downgrade      leads to plain, by http
     ranged-wrong   answers a range with another one
 
-As a proxy, CONNECT leads to this server itself. LOG gets a line of JSON for each request. The server picks a
+With a certificate and its key it speaks https. As a proxy, CONNECT leads to this server itself. LOG gets a line of JSON for each request. The server picks a
 free port of 127.0.0.1 and prints `port N` when it listens.
 """
 
 import json
 import pathlib
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,9 +65,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.plain_answer(int(value), b"", "text/plain")
         if habit == "page":
             return self.plain_answer(200, b"<html>Please log in</html>", "text/html; charset=utf-8")
-        if habit == "redirect":
+        if habit in ("redirect", "downgrade"):
             self.send_response(302)
-            self.send_header("Location", f"/plain/{name}")
+            host = f"http://127.0.0.1:{self.server.server_port}" if habit == "downgrade" else ""
+            self.send_header("Location", f"{host}/plain/{name}")
             self.send_header("Content-Length", "0")
             return self.end_headers()
         data = (FOLDER / name).read_bytes()
@@ -126,5 +129,9 @@ class Handler(BaseHTTPRequestHandler):
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
+if len(sys.argv) > 3:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*sys.argv[3:5])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 print(f"port {server.server_port}", flush=True)
 server.serve_forever()

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::offer::Offer;
 use super::progress::Progress;
 use super::{FetchArgs, mebibytes, mirror};
-use crate::catalogue::{Catalogue, Client, Entry, Fetch, Mirror, Outcome, Proxy, write_new};
+use crate::catalogue::{Catalogue, Client, Entry, Fetch, FetchError, Mirror, Outcome, Proxy, write_new};
 use crate::cli::{Exit, Global, UsageError, output};
 use crate::config::environment::{self, ProcessEnvironment};
 
@@ -20,14 +20,17 @@ pub(super) fn execute(args: &FetchArgs, global: &Global) -> anyhow::Result<Exit>
     let proxy = Proxy { address: address.map(|address| address.expose().to_owned()), except };
     let client = Client::new(&proxy).map_err(UsageError)?;
     let folder = args.place.folder(global);
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("{}: cannot be made; give another folder with --dir", folder.display()))?;
     let mut failed = 0;
     for entry in entries {
         match fetch(entry, &folder, &client, mirror.as_ref()) {
             Ok(words) => output::line(&format!("ready: {}: {words}", entry.name))?,
             Err(error) => {
                 failed += 1;
-                output::line(&format!("failed: {}: {error:#}", entry.name))?;
+                let may_pass = error.downcast_ref().is_some_and(FetchError::is_temporary);
+                let advice = if may_pass { "; try again later, or another server with --mirror" } else { "" };
+                output::line(&format!("failed: {}: {error:#}{advice}", entry.name))?;
             }
         }
     }

@@ -46,8 +46,9 @@ pub(super) fn execute(args: &ListArgs, global: &Global) -> anyhow::Result<Exit> 
     }
     output::line("")?;
     for model in &listed {
+        output::line(&format!("{}:", model.name))?;
         for words in remarks(model) {
-            output::line(&format!("{}: {words}", model.name))?;
+            output::line(&format!("  {words}"))?;
         }
     }
     output::line("")?;
