@@ -90,7 +90,9 @@ pub enum ManifestError {
         reason: String,
     },
     /// The model file is missing.
-    #[error("{path}: model file of manifest {manifest} is missing (origin: {origin})")]
+    #[error(
+        "{path}: model file of manifest {manifest} is missing (origin: {origin}); gridwatch models list says what can be fetched"
+    )]
     ModelMissing {
         /// The model file.
         path: PathBuf,
