@@ -1,6 +1,7 @@
 //! gridwatch: watches street cameras on an edge box and publishes suspected encroachment, dumping
 //! and crowding as grid events over MQTT 5. Read `ARCHITECTURE.md` first.
 
+pub mod catalogue;
 #[cfg(feature = "ffmpeg")]
 pub mod cli;
 pub mod clock;

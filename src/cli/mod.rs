@@ -5,6 +5,7 @@
 pub mod check;
 pub mod emit_test;
 mod exit;
+pub mod models;
 pub mod output;
 pub mod probe;
 pub mod replay;
@@ -30,7 +31,7 @@ Exit codes:
   1  something failed while it ran
   2  the command line is not understood
   3  the configuration is missing or has mistakes
-  4  the configuration is right, but something that it names does not work";
+  4  the configuration is right, but something that it names does not work; or a model is missing or wrong";
 
 /// Watches street cameras and reports suspected encroachment, dumping and crowding as grid events.
 #[derive(Debug, Parser)]
@@ -83,6 +84,11 @@ pub enum Command {
     /// per second, distance of the keyframes, kind of login, and the settings that suit it. Needs no
     /// configuration. The camera is asked once: a wrong password is not tried again.
     Probe(probe::ProbeArgs),
+    /// Fetch a public model, list what there is, verify what is here
+    ///
+    /// Fetches models from the catalogue that is part of the program, each with its manifest, and checks size
+    /// and SHA-256 before a file gets its name. docs/models.md says how to choose.
+    Models(models::ModelsArgs),
     /// Print a schema: of events, answers, commands, or the configuration
     ///
     /// Prints one of the documents that this program keeps to, for validating, for code generators, and for
@@ -126,6 +132,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::execute(args, global),
         Command::Replay(args) => replay::execute(args, global),
         Command::Probe(args) => probe::execute(args),
+        Command::Models(args) => models::execute(args, global),
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
     }

@@ -7,6 +7,7 @@ mod detection;
 mod evidence;
 mod main_job;
 mod media;
+mod models;
 mod mqtt;
 mod replay;
 mod store;

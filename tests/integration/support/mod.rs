@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 pub(crate) mod clips;
 pub(crate) mod data;
+pub(crate) mod hub;
 pub(crate) mod rtsp;
 pub(crate) mod scripted_broker;
 pub(crate) mod testcard;
