@@ -97,7 +97,7 @@ pub(super) fn picture(transport: Transport) -> EvidenceEntry {
         height: 720,
         sha256: SHA256.to_owned(),
         captured_at: at(0),
-        redaction: Redaction { state: RedactionState::Applied, persons: 5, plates: 1 },
+        redaction: Redaction { state: RedactionState::Applied, persons: 5, plates: Some(1) },
         transport,
     }
 }

@@ -51,8 +51,15 @@ pub enum CameraInput {
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
-    /// Keeps the picture under this name, redacted with everything in `sight`.
-    fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) -> impl Future<Output = ()> + Send;
+    /// Keeps the picture under this name, redacted with everything in `sight`; of a picture of crowding, the
+    /// zone `crowd` as a whole.
+    fn keep(
+        &mut self,
+        id: SnapshotId,
+        frame: &Arc<Frame>,
+        sight: &Sight,
+        crowd: Option<&str>,
+    ) -> impl Future<Output = ()> + Send;
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
@@ -184,8 +191,13 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
     async fn drain(&mut self, look: Option<(&Arc<Frame>, &Sight)>) {
         while let Some(request) = self.analyzer.poll_snapshot() {
             match (request, look) {
-                (SnapshotRequest::Keep(id), Some((frame, sight))) => self.sink.keep(id, frame, sight).await,
-                (SnapshotRequest::Keep(id), None) => tracing::error!(?id, "a picture is asked for without a look"),
+                (SnapshotRequest::Keep(id), Some((frame, sight))) => self.sink.keep(id, frame, sight, None).await,
+                (SnapshotRequest::KeepCrowd(id, zone), Some((frame, sight))) => {
+                    self.sink.keep(id, frame, sight, Some(&zone)).await;
+                }
+                (SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _), None) => {
+                    tracing::error!(?id, "a picture is asked for without a look");
+                }
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }
         }
