@@ -341,3 +341,6 @@ fn log_step(step: &Step) {
         Phase::Closed(reason) => tracing::info!(event_id = %step.event_id, kind, zone, ?reason, "incident closed"),
     }
 }
+
+#[cfg(test)]
+mod tests;
