@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -46,6 +46,8 @@ pub enum CameraInput {
         seq: Option<u64>,
         /// When it reached us.
         at: Timestamp,
+        /// Whoever wants to know whether the analyzer still knows the incident.
+        known: Option<oneshot::Sender<bool>>,
     },
 }
 
@@ -173,10 +175,12 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
 
     async fn handle_input(&mut self, input: CameraInput) {
         match input {
-            CameraInput::Feedback { feedback, seq, at } => {
-                self.analyzer.handle_feedback(&feedback, at);
+            CameraInput::Feedback { feedback, seq, at, known } => {
+                let is_known = self.analyzer.handle_feedback(&feedback, at);
                 self.drain(None).await;
                 self.sink.heard(feedback.event_id, seq, self.analyzer.save()).await;
+                // Whoever asked may have given up.
+                _ = known.map(|known| known.send(is_known));
             }
         }
     }

@@ -95,6 +95,12 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
         assert_eq!(ids, BTreeSet::from([event["event_id"].to_string()]), "{kind}");
     }
 
+    // What has ended can be looked at again while somebody watches the place; nobody does where the rule is gone.
+    for (event, status) in opened.iter().zip(["ok", "failed", "failed"]) {
+        let request = json!({ "event_id": event["event_id"] }).to_string();
+        assert_eq!(platform.command("verify", &request).await["status"], status, "{}", event["kind"]);
+    }
+
     // A late subscriber finds what is retained, and nothing of the removed camera.
     let late = retained_topics(broker.port);
     for topic in ["state", "info", "cam/cam-walkway/state", "cam/cam-square/state", "cam/cam-quiet/state"] {

@@ -192,7 +192,8 @@ impl Platform {
                     assert_eq!((mime, &message.payload[..2]), ("image/jpeg", &[0xff, 0xd8][..]));
                     assert!(message.payload.len() <= 256_000, "{} bytes", message.payload.len());
                 }
-                ["rsp" | "cmd", _] | ["feedback"] => {}
+                ["rsp", _] => validate("response", &message.json()),
+                ["cmd", _] | ["feedback"] => {}
                 _ => panic!("{} is not in the contract", message.topic),
             }
         }
