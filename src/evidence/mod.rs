@@ -2,9 +2,12 @@
 //!
 //! YUV → RGB → private ground blackened, heads and plates mosaicked → scaled down → JPEG. Redaction
 //! comes before scaling: no resampling filter ever sees what it removed. There is no face or plate
-//! detector; regions follow from the boxes, with margins (`redact`).
+//! detector; regions follow from the boxes, with margins (`redact`). In a picture of crowding the whole
+//! zone goes (`crowd`).
 
+mod crowd;
 mod jpeg;
+mod mosaic;
 mod redact;
 mod rgb;
 
@@ -15,6 +18,7 @@ use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
 
+use crowd::CrowdArea;
 use redact::Regions;
 use rgb::RgbPicture;
 
@@ -42,7 +46,7 @@ impl std::fmt::Debug for Picture {
 /// What was made unrecognisable in a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redaction {
-    /// Boxes of persons whose head region was mosaicked.
+    /// Boxes of persons whose head region, or all, was mosaicked.
     pub persons: u32,
     /// Boxes of vehicles whose plate band was mosaicked.
     pub plates: u32,
@@ -116,14 +120,38 @@ pub fn make_picture(
     masks: &[Polygon],
     options: &config::Evidence,
 ) -> Result<Picture, EvidenceError> {
-    let regions = Regions::of(boxes.ok_or(EvidenceError::PersonsUnknown)?, frame.width, frame.height)?;
+    redacted_picture(frame, boxes, (masks, None), options)
+}
+
+/// As [`make_picture`], of crowding in `zone`: whoever may stand there is mosaicked whole, found by the
+/// model or not.
+pub fn make_crowd_picture(
+    frame: &Frame,
+    boxes: Option<&[Detection]>,
+    (masks, zone): (&[Polygon], &Polygon),
+    options: &config::Evidence,
+) -> Result<Picture, EvidenceError> {
+    redacted_picture(frame, boxes, (masks, Some(zone)), options)
+}
+
+fn redacted_picture(
+    frame: &Frame,
+    boxes: Option<&[Detection]>,
+    (masks, crowd): (&[Polygon], Option<&Polygon>),
+    options: &config::Evidence,
+) -> Result<Picture, EvidenceError> {
+    let boxes = boxes.ok_or(EvidenceError::PersonsUnknown)?;
+    let regions = Regions::of(boxes, crowd, frame.width, frame.height)?;
     let mut rgb = RgbPicture::from_frame(frame)?;
     for mask in masks {
         redact::blacken(&mut rgb, mask);
     }
+    if let Some(zone) = crowd {
+        CrowdArea::new(zone, boxes, frame.width, frame.height).mosaic(&mut rgb);
+    }
     regions.mosaic(&mut rgb);
     let encoded = jpeg::encode_within(&rgb, options)?;
-    let nothing = masks.is_empty() && regions.is_empty();
+    let nothing = masks.is_empty() && crowd.is_none() && regions.is_empty();
     let state = if nothing { RedactionState::NoneNeeded } else { RedactionState::Applied };
     Ok(Picture {
         sha256: hexadecimal(&Sha256::digest(&encoded.bytes)),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -46,13 +46,22 @@ pub enum CameraInput {
         seq: Option<u64>,
         /// When it reached us.
         at: Timestamp,
+        /// Whoever wants to know whether the analyzer still knows the incident.
+        known: Option<oneshot::Sender<bool>>,
     },
 }
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
-    /// Keeps the picture under this name, redacted with everything in `sight`.
-    fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) -> impl Future<Output = ()> + Send;
+    /// Keeps the picture under this name, redacted with everything in `sight`; of a picture of crowding, the
+    /// zone `crowd` as a whole.
+    fn keep(
+        &mut self,
+        id: SnapshotId,
+        frame: &Arc<Frame>,
+        sight: &Sight,
+        crowd: Option<&str>,
+    ) -> impl Future<Output = ()> + Send;
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
@@ -166,10 +175,12 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
 
     async fn handle_input(&mut self, input: CameraInput) {
         match input {
-            CameraInput::Feedback { feedback, seq, at } => {
-                self.analyzer.handle_feedback(&feedback, at);
+            CameraInput::Feedback { feedback, seq, at, known } => {
+                let is_known = self.analyzer.handle_feedback(&feedback, at);
                 self.drain(None).await;
                 self.sink.heard(feedback.event_id, seq, self.analyzer.save()).await;
+                // Whoever asked may have given up.
+                _ = known.map(|known| known.send(is_known));
             }
         }
     }
@@ -184,8 +195,13 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
     async fn drain(&mut self, look: Option<(&Arc<Frame>, &Sight)>) {
         while let Some(request) = self.analyzer.poll_snapshot() {
             match (request, look) {
-                (SnapshotRequest::Keep(id), Some((frame, sight))) => self.sink.keep(id, frame, sight).await,
-                (SnapshotRequest::Keep(id), None) => tracing::error!(?id, "a picture is asked for without a look"),
+                (SnapshotRequest::Keep(id), Some((frame, sight))) => self.sink.keep(id, frame, sight, None).await,
+                (SnapshotRequest::KeepCrowd(id, zone), Some((frame, sight))) => {
+                    self.sink.keep(id, frame, sight, Some(&zone)).await;
+                }
+                (SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _), None) => {
+                    tracing::error!(?id, "a picture is asked for without a look");
+                }
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }
         }
