@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::config;
 use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;
-use crate::domain::geometry::Polygon;
+use crate::domain::geometry::{BoundingBox, Polygon};
 
 use redact::Regions;
 use rgb::RgbPicture;
@@ -132,6 +132,12 @@ pub fn make_picture(
         height: encoded.height,
         redaction: Redaction { persons: regions.persons, plates: regions.plates, state },
     })
+}
+
+/// Where [`make_picture`] makes a picture of this size unrecognisable for these boxes, as shares of the
+/// picture: for measuring redaction, which must not have a geometry of its own.
+pub fn blurred_areas(boxes: &[Detection], width: u32, height: u32) -> Result<Vec<BoundingBox>, EvidenceError> {
+    Ok(Regions::of(boxes, width, height)?.shares(width, height).collect())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -92,6 +92,18 @@ impl Regions {
         self.persons == 0 && self.plates == 0
     }
 
+    /// The areas as shares of a picture of this size.
+    #[allow(clippy::cast_precision_loss, reason = "picture sides are small")]
+    pub(super) fn shares(&self, width: u32, height: u32) -> impl Iterator<Item = BoundingBox> + '_ {
+        let (width, height) = (width.max(1) as f32, height.max(1) as f32);
+        self.areas.iter().map(move |area| BoundingBox {
+            left: area.x.start as f32 / width,
+            top: area.y.start as f32 / height,
+            width: area.x.len() as f32 / width,
+            height: area.y.len() as f32 / height,
+        })
+    }
+
     pub(super) fn mosaic(&self, picture: &mut RgbPicture) {
         for area in &self.areas {
             area.mosaic(picture);

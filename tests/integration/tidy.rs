@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lower may not know higher, and equals may not know each other.
-const LAYERS: [(&str, u8); 16] = [
+const LAYERS: [(&str, u8); 17] = [
     ("domain", 0),
     ("clock", 1),
     ("config", 1),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u8); 16] = [
     ("spool", 2),
     ("pipeline", 3),
     ("daemon", 4),
+    ("evaluation", 4),
     ("cli", 5),
     ("main", 6),
 ];
