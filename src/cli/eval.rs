@@ -18,6 +18,9 @@ Example:
   gridwatch eval scenes/ --journals --noise misses=0.2,false_boxes=0.1,seed=7,repeats=10
   gridwatch eval my-clips/ --model models/yolox-nano.toml --min-precision 0.95 --min-recall 0.95";
 
+/// What is meant where nothing is said.
+const NOISE: &str = "misses=0.1,false_boxes=0.05,jitter=0.02,seed=1,repeats=1";
+
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -37,10 +40,9 @@ pub struct EvalArgs {
     /// Run scenes from their journals, also where they have pixels
     #[arg(long)]
     pub journals: bool,
-    /// How bad a detector the journals are seen by: any of misses, false_boxes, jitter, seed, repeats
-    /// [default: misses=0.1,false_boxes=0.05,jitter=0.02,seed=1,repeats=1]
-    #[arg(long, value_name = "SETTINGS")]
-    pub noise: Option<Noise>,
+    /// How bad a detector the journals are seen by; each setting may be left out
+    #[arg(long, value_name = "SETTINGS", default_value = NOISE)]
+    pub noise: Noise,
     /// Only scenes whose path or story holds this text
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
@@ -61,7 +63,7 @@ pub fn execute(args: &EvalArgs) -> anyhow::Result<Exit> {
         model: args.model.clone(),
         runtime_library: args.runtime.clone(),
         journals: args.journals,
-        noise: args.noise.unwrap_or_default(),
+        noise: args.noise,
         only: args.only.clone(),
         jobs: args.jobs.map_or_else(cores, usize::from),
     };
@@ -117,4 +119,14 @@ fn reaches(summary: &Summary, args: &EvalArgs) -> bool {
         }
     }
     reached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_tells_the_default_noise() {
+        assert_eq!(NOISE.parse(), Ok(Noise::default()));
+    }
 }

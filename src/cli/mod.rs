@@ -152,7 +152,9 @@ fn report(error: &anyhow::Error) -> Exit {
         return Exit::Configuration;
     }
     if let Some(errors) = scene_errors(error) {
-        errors.iter().for_each(|error| tracing::error!("{error}"));
+        for error in errors {
+            tracing::error!("{error}");
+        }
         return Exit::Configuration;
     }
     tracing::error!("{error:#}");

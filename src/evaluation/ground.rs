@@ -88,11 +88,11 @@ impl Look {
 /// Lays everything of the picture over the bare ground of the cells at `places`.
 pub(super) fn paint(looks: &mut [Look], places: &[BoundingBox], picture: &Picture) {
     for outline in &picture.ground {
-        let Some(shape) = Shape::of(outline) else { continue };
+        let Some(area) = Shape::of(outline) else { continue };
         for (look, place) in looks.iter_mut().zip(places) {
-            let share = shape.share_of(place);
+            let share = area.share_of(place);
             if share > 0.0 {
-                *look = look.mix(look.under(outline.kind, shape.variety), share);
+                *look = look.mix(look.under(outline.kind, area.variety), share);
             }
         }
     }

@@ -157,7 +157,9 @@ impl IncidentSink for Recorder {
     }
 
     async fn transitions(&mut self, steps: Vec<IncidentTransition>, _state: AnalyzerState) {
-        steps.iter().for_each(|step| self.step(step));
+        for step in &steps {
+            self.step(step);
+        }
     }
 
     async fn heard(&mut self, _event_id: Uuid, _seq: Option<u64>, _state: AnalyzerState) {}

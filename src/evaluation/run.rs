@@ -109,8 +109,8 @@ pub async fn run_journal(scene: &Scene, noise: Noise, repeat: u32) -> anyhow::Re
     let journal = Arc::new(Journal::new(Arc::clone(&pictures), scene.start));
     let analyzer = analyzer(scene);
     let eyes = JournalEyes::new(Arc::clone(&journal), scene, &analyzer, noise, repeat);
-    let recorder = Recorder::new(span(scene), false, None);
-    let (recorded, _) = drive(JournalSource::new(journal), eyes, analyzer, recorder).await;
+    let sink = Recorder::new(span(scene), false, None);
+    let (recorded, _) = drive(JournalSource::new(journal), eyes, analyzer, sink).await;
     Ok(Outcome::of(scene, recorded, pictures).run(repeat))
 }
 
@@ -126,8 +126,8 @@ pub async fn run_clip(scene: &Scene, sessions: &mut Sessions) -> anyhow::Result<
     let eyes = Compared::new(eyes, Arc::clone(&pictures), scene.start);
     let heads = loaded.model.knows_persons && !pictures.is_empty();
     let heads = heads.then(|| Heads::new(Arc::clone(&pictures), camera.masks.clone(), scene.config.evidence.max_width));
-    let recorder = Recorder::new(span(scene), loaded.model.knows_persons, heads);
-    let (recorded, eyes) = drive(source, eyes, analyzer, recorder).await;
+    let sink = Recorder::new(span(scene), loaded.model.knows_persons, heads);
+    let (recorded, eyes) = drive(source, eyes, analyzer, sink).await;
     let mut outcome = Outcome::of(scene, recorded, pictures);
     outcome.agreement = eyes.agreement;
     outcome.model = Some(format!("{} {}", loaded.model.name, loaded.model.version));

@@ -106,7 +106,9 @@ impl Summary {
         models.sort();
         models.dedup();
         let mut heads = HeadCounts::default();
-        runs.iter().for_each(|run| heads.add(&run.heads));
+        for run in &runs {
+            heads.add(&run.heads);
+        }
         let mut warnings: Vec<String> = runs.iter().flat_map(|run| run.warnings.iter().cloned()).collect();
         warnings.dedup();
         Self {
@@ -167,12 +169,16 @@ fn by_kind(runs: &[Run], kind: Kind) -> Option<KindSummary> {
     let grouped = |names: fn(&Run) -> Vec<String>| {
         let mut groups: BTreeMap<String, Tally> = BTreeMap::new();
         for (run, tally) in &tallies {
-            names(run).into_iter().for_each(|name| groups.entry(name).or_default().add(tally));
+            for name in names(run) {
+                groups.entry(name).or_default().add(tally);
+            }
         }
         groups.into_iter().map(|(name, tally)| (name, tally.figures())).collect::<Rows>()
     };
     let mut all = Tally::default();
-    tallies.iter().for_each(|(_, tally)| all.add(tally));
+    for (_, tally) in &tallies {
+        all.add(tally);
+    }
     (!tallies.is_empty()).then(|| KindSummary {
         all: all.figures(),
         by_condition: grouped(|run| run.conditions.clone()),
@@ -203,7 +209,9 @@ fn lured(runs: &[Run], lure: Lure) -> LureCounts {
 
 fn detector(runs: &[Run]) -> BTreeMap<Role, RoleFigures> {
     let mut sum = BTreeMap::new();
-    runs.iter().for_each(|run| agreement::add(&mut sum, &run.agreement));
+    for run in runs {
+        agreement::add(&mut sum, &run.agreement);
+    }
     let figures = |boxes: Boxes| RoleFigures {
         found: Rate::new(boxes.found, boxes.things),
         right: Rate::new(boxes.right, boxes.detections),

@@ -159,13 +159,13 @@ pub fn read(file: &Path) -> Result<Vec<Picture>, SceneError> {
 /// One line.
 pub fn parse(text: &str) -> Result<Picture, serde_json::Error> {
     let RawPicture { t, view, light, boxes, ground } = serde_json::from_str(text)?;
-    let boxed = |raw: RawBox| {
+    let placed = |raw: RawBox| {
         let [left, top, width, height] = raw.bbox;
         // Truth may reach out of the picture; a detector's box cannot.
         let bbox = BoundingBox::from_corners(left, top, left + width, top + height)?;
         Some(TruthBox { id: raw.id, roles: raw.roles.into_iter().collect(), bbox, seen: raw.seen.clamp(0.0, 1.0) })
     };
-    let boxes = boxes.into_iter().filter_map(boxed).collect();
+    let boxes = boxes.into_iter().filter_map(placed).collect();
     Ok(Picture { t, view, light: light.clamp(0.0, 1.0), boxes, ground })
 }
 
@@ -211,8 +211,10 @@ mod tests {
     #[test]
     fn the_latest_picture_holds_until_the_next() {
         let pictures = [0.0, 2.0, 4.0].map(|t| parse(&format!("{{\"t\": {t}}}")).unwrap());
-        let at = |t: f64| picture_at(&pictures, t).unwrap().t;
-        assert_eq!([at(0.0), at(1.9), at(2.0), at(9.0)].map(|t| t.round()), [0.0, 0.0, 2.0, 4.0]);
+        let at = |t: f64| picture_at(&pictures, t);
+        for (t, index) in [(0.0, 0), (1.9, 0), (2.0, 1), (9.0, 2)] {
+            assert_eq!(at(t), Some(&pictures[index]), "{t}");
+        }
         assert!(picture_at(&[], 1.0).is_none());
     }
 }
