@@ -15,6 +15,8 @@ pub mod inference;
 pub mod journal;
 pub mod matching;
 pub mod noise;
+#[cfg(test)]
+mod properties;
 pub mod recorder;
 pub mod redaction;
 pub mod report;

@@ -105,13 +105,17 @@ pub struct Run {
 /// Runs the journal of a scene.
 pub async fn run_journal(scene: &Scene, noise: Noise, repeat: u32) -> anyhow::Result<Run> {
     let file = scene.truth.as_deref().with_context(|| format!("{}: a journal needs `truth`", scene.name))?;
-    let pictures = Arc::new(truth::read(file)?);
+    Ok(run_pictures(scene, Arc::new(truth::read(file)?), noise, repeat).await)
+}
+
+/// Runs a journal of these pictures.
+pub async fn run_pictures(scene: &Scene, pictures: Arc<Vec<Picture>>, noise: Noise, repeat: u32) -> Run {
     let journal = Arc::new(Journal::new(Arc::clone(&pictures), scene.start));
     let analyzer = analyzer(scene);
     let eyes = JournalEyes::new(Arc::clone(&journal), scene, &analyzer, noise, repeat);
     let sink = Recorder::new(span(scene), false, None);
     let (recorded, _) = drive(JournalSource::new(journal), eyes, analyzer, sink).await;
-    Ok(Outcome::of(scene, recorded, pictures).run(repeat))
+    Outcome::of(scene, recorded, pictures).run(repeat)
 }
 
 /// Runs the pixels of a scene.

@@ -286,7 +286,9 @@ fn files_are_short_enough_to_be_read() {
 #[test]
 fn paths_named_in_the_documents_exist() {
     let mut findings = Vec::new();
-    for document in ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/platform.md", "docs/evaluation.md", "docs/truth.md"] {
+    for document in
+        ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/platform.md", "docs/evaluation.md", "docs/truth.md"]
+    {
         let Ok(text) = fs::read_to_string(root().join(document)) else {
             findings.push(format!("{document}: missing"));
             continue;
