@@ -63,6 +63,13 @@ impl CrowdArea {
         }
     }
 
+    /// Whether the pixel is in the zone or above it; the blocks around reach farther.
+    pub(super) fn covers(&self, x: usize, y: usize) -> bool {
+        let lean = pixels(self.tallest_px * LEAN);
+        let near = x.saturating_sub(lean).min(self.columns.len())..(x + 1 + lean).min(self.columns.len());
+        self.touches(near, &(y..y + 1))
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "pictures have far fewer than 2^52 rows")]
     fn touches(&self, columns: Range<usize>, rows: &Range<usize>) -> bool {
         let (top, bottom) = (rows.start as f64, rows.end as f64);

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::config;
 use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;
-use crate::domain::geometry::Polygon;
+use crate::domain::geometry::{Point, Polygon};
 
 use crowd::CrowdArea;
 use redact::Regions;
@@ -160,6 +160,40 @@ fn redacted_picture(
         height: encoded.height,
         redaction: Redaction { persons: regions.persons, plates: regions.plates, state },
     })
+}
+
+/// What [`make_picture`] and [`make_crowd_picture`] make unrecognisable: for measuring redaction, which must
+/// not have a geometry of its own.
+#[derive(Debug)]
+pub struct Hidden {
+    regions: Regions,
+    crowd: Option<CrowdArea>,
+    size: (u32, u32),
+}
+
+impl Hidden {
+    /// As for a picture of this size with these boxes, of crowding in the zone `crowd`.
+    pub fn of(
+        boxes: &[Detection],
+        crowd: Option<&Polygon>,
+        (width, height): (u32, u32),
+    ) -> Result<Self, EvidenceError> {
+        let regions = Regions::of(boxes, crowd, width, height)?;
+        let crowd = crowd.map(|zone| CrowdArea::new(zone, boxes, width, height));
+        Ok(Self { regions, crowd, size: (width, height) })
+    }
+
+    /// Whether nothing can be known of what lies here; in shares of the picture.
+    #[must_use]
+    pub fn covers(&self, point: Point) -> bool {
+        let (x, y) = (pixel(point.x, self.size.0), pixel(point.y, self.size.1));
+        self.regions.cover(x, y) || self.crowd.as_ref().is_some_and(|crowd| crowd.covers(x, y))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the picture")]
+fn pixel(share: f64, side: u32) -> usize {
+    (share * f64::from(side)).clamp(0.0, f64::from(side.saturating_sub(1))) as usize
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

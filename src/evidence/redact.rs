@@ -89,6 +89,10 @@ impl Regions {
         self.persons == 0 && self.plates == 0
     }
 
+    pub(super) fn cover(&self, x: usize, y: usize) -> bool {
+        self.areas.iter().any(|area| area.x.contains(&x) && area.y.contains(&y))
+    }
+
     pub(super) fn mosaic(&self, picture: &mut RgbPicture) {
         for area in &self.areas {
             area.mosaic(picture);

@@ -29,7 +29,7 @@ use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
 use crate::pipeline::infer::InferError;
 use crate::pipeline::progress::REPORT_EVERY;
-use crate::pipeline::see::{Eyes, Sight};
+use crate::pipeline::see::{Eyes, See, Sight};
 
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
 /// pictures that came before its deadline.
@@ -93,11 +93,11 @@ pub enum Timers {
 
 /// One camera's analysis.
 #[derive(Debug)]
-pub struct CameraLoop<S, K> {
+pub struct CameraLoop<S, K, E = Eyes> {
     /// Pictures.
     pub source: S,
     /// Detection and scene measures.
-    pub eyes: Eyes,
+    pub eyes: E,
     /// Judgement.
     pub analyzer: CameraAnalyzer,
     /// Where it goes.
@@ -112,7 +112,7 @@ pub struct CameraLoop<S, K> {
     pub idle_every: Option<Duration>,
 }
 
-impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
+impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
     /// Runs until the source has ended or `stop` is cancelled; gives back the analyzer's last state.
     pub async fn run(&mut self) -> AnalyzerState {
         let mut idle = tokio::time::interval(self.idle_every.unwrap_or(Duration::from_secs(3600)));
