@@ -10,6 +10,8 @@ pub mod contract;
 #[cfg(feature = "ffmpeg")]
 pub mod daemon;
 pub mod domain;
+#[cfg(feature = "ffmpeg")]
+pub mod evaluation;
 pub mod evidence;
 pub mod inference;
 pub mod media;

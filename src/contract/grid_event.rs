@@ -62,8 +62,9 @@ pub struct Redaction {
     pub state: RedactionState,
     /// Head regions blurred.
     pub persons: u32,
-    /// Plate bands blurred.
-    pub plates: u32,
+    /// Plate bands blurred; `None` if the model knows no vehicles, so that nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plates: Option<u32>,
 }
 
 /// Whether anything was blurred. The schema's `failed_withheld` is never said: a picture that could not be

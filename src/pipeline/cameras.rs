@@ -109,7 +109,8 @@ impl<'a> CameraStarter<'a> {
         for feedback in self.shared.store.unapplied_feedback(camera.clone()).await?.into_iter().take(INPUTS) {
             let Some(verdict) = verdict(&feedback) else { continue };
             let word = Feedback { event_id: feedback.event_id, verdict };
-            let input = CameraInput::Feedback { feedback: word, seq: Some(feedback.seq), at: self.shared.clock.now() };
+            let (seq, at) = (Some(feedback.seq), self.shared.clock.now());
+            let input = CameraInput::Feedback { feedback: word, seq, at, known: None };
             inputs.try_send(input).context("telling a camera what the platform said")?;
         }
         Ok(())

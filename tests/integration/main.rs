@@ -4,6 +4,7 @@
 mod cli;
 mod clips;
 mod detection;
+mod evaluation;
 mod evidence;
 mod main_job;
 mod media;

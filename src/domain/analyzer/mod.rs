@@ -161,15 +161,18 @@ impl CameraAnalyzer {
         self.advance(at);
     }
 
-    /// Takes in the platform's word on an incident; one on an incident that is not known is ignored.
-    pub fn handle_feedback(&mut self, feedback: &Feedback, at: Timestamp) {
+    /// Takes in the platform's word on an incident, and says whether the incident is known: open, or the last
+    /// one of its rule. A word on any other is ignored.
+    pub fn handle_feedback(&mut self, feedback: &Feedback, at: Timestamp) -> bool {
         self.advance(at);
         let at = self.core.now;
+        let known = self.watches.iter().any(|watch| watch.is_about(feedback.event_id));
         let mut desk = desk(&self.camera, &mut *self.ids, &mut self.core, &mut self.out);
         let silence = self.watches.iter_mut().find_map(|watch| watch.handle_feedback(feedback, at, &mut desk));
         if let Some(silence) = silence {
             self.watches.iter_mut().for_each(|watch| watch.respect(&silence));
         }
+        known
     }
 
     /// Fires every timer that is due at `now`, each as of its own deadline.

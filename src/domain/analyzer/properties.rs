@@ -215,7 +215,9 @@ proptest! {
         let mut most = 0;
         for request in &run.street.snapshots {
             match request {
-                SnapshotRequest::Keep(id) => prop_assert!(held.insert(*id), "a name used twice"),
+                SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _) => {
+                    prop_assert!(held.insert(*id), "a name used twice");
+                }
                 SnapshotRequest::Discard(id) => prop_assert!(held.remove(id), "given up but not held"),
             }
             most = most.max(held.len());

@@ -127,7 +127,7 @@ impl Ended {
             return;
         };
         if elapsed(self.last_report, at) >= UPDATE_SPACING {
-            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Verification, at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Verification, at)];
             self.answer(result, at, desk);
         }
     }
@@ -160,7 +160,7 @@ impl OpenIncident {
     ) -> Self {
         let magnitude = seen.magnitude;
         let mut evidence = seen.evidence;
-        evidence.push(desk.snapshots.keep(EvidenceRole::Confirmed, at));
+        evidence.push(desk.keep((kind, &common.zone), EvidenceRole::Confirmed, at));
         let last = IncidentTransition {
             event_id,
             revision: 1,
@@ -195,7 +195,8 @@ impl OpenIncident {
         incident.take_in(at, seen);
         incident.last.cleared = None;
         incident.last.evidence = evidence;
-        incident.last.evidence.push(desk.snapshots.keep(EvidenceRole::Latest, at));
+        let latest = desk.keep(place(&incident.last), EvidenceRole::Latest, at);
+        incident.last.evidence.push(latest);
         incident.report(Phase::Updated, at, desk);
         incident
     }
@@ -248,7 +249,7 @@ impl OpenIncident {
         let gone = seen.sight == Sight::NotSeen
             && self.absent_since.is_some_and(|since| elapsed(since, at) >= common.clear_after);
         if gone {
-            self.last.evidence = vec![desk.snapshots.keep(closing_role(seen.sight), at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), closing_role(seen.sight), at)];
             return Some(CloseReason::Cleared);
         }
         if seen.sight != Sight::Seen {
@@ -261,7 +262,7 @@ impl OpenIncident {
         let changed = (self.magnitude - self.reported).abs() >= WORTH_TELLING * self.reported.abs().max(1e-9);
         let changed = changed && (self.magnitude - seen.magnitude).abs() <= SETTLED * self.magnitude.abs();
         if self.may_update(at) && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
-            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Latest, at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Latest, at)];
             self.report(Phase::Updated, at, desk);
         }
         None
@@ -312,7 +313,7 @@ impl OpenIncident {
             (false, _) => return,
         };
         if self.may_update(at) {
-            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Verification, at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Verification, at)];
             self.answer(answer, at, desk);
         }
     }
@@ -370,6 +371,11 @@ impl OpenIncident {
         let (finished, verification) = (self.settled_at.is_some(), self.verification);
         Ended { last: self.last, opened_at, closed_at: at, last_report, finished, verification }
     }
+}
+
+/// What a picture of the incident shows: which kind, where.
+fn place(incident: &IncidentTransition) -> (Kind, &str) {
+    (incident.kind, &incident.zone)
 }
 
 fn limited(mut boxes: Vec<crate::domain::incident::LabelledBox>) -> Vec<crate::domain::incident::LabelledBox> {

@@ -24,7 +24,7 @@ use super::Timestamp;
 use super::camera::CameraId;
 use super::feedback::{Feedback, Verdict};
 use super::ids::IdGenerator;
-use super::incident::{CloseReason, EvidenceRole, IncidentTransition, Kind, Phase};
+use super::incident::{CloseReason, EvidenceRef, EvidenceRole, IncidentTransition, Kind, Phase};
 use super::rules::params::Common;
 use super::rules::{Assessment, Sight};
 use super::snapshots::Snapshots;
@@ -46,6 +46,16 @@ pub(crate) struct Desk<'a> {
     pub(crate) ids: &'a mut dyn IdGenerator,
     pub(crate) snapshots: &'a mut Snapshots,
     pub(crate) out: &'a mut VecDeque<IncidentTransition>,
+}
+
+impl Desk<'_> {
+    /// Asks for the picture at hand as proof of an incident of this kind in this zone.
+    fn keep(&mut self, (kind, zone): (Kind, &str), role: EvidenceRole, at: Timestamp) -> EvidenceRef {
+        match kind {
+            Kind::Crowding => self.snapshots.keep_crowd(zone, role, at),
+            Kind::Encroachment | Kind::Dumping => self.snapshots.keep(role, at),
+        }
+    }
 }
 
 /// The step that ends, at `at`, an incident that was last told as `latest`, not closed, and that no

@@ -200,10 +200,10 @@ impl Manifest {
         })
     }
 
-    /// Whether a class stands for persons.
+    /// Whether a class has this role.
     #[must_use]
-    pub fn knows_persons(&self) -> bool {
-        self.roles.iter().any(|roles| roles.contains(Role::Person))
+    pub fn knows(&self, role: Role) -> bool {
+        self.roles.iter().any(|roles| roles.contains(role))
     }
 
     /// The weights, after their SHA-256 has been compared: the bytes returned are the bytes compared.
