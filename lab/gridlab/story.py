@@ -261,7 +261,9 @@ def _actor(table: Table, index: int) -> Actor:
 
 def _usual_scale(asset: Value) -> Value:
     names = asset.content if asset.form == "choice" else (asset.content,)
-    spread = 0.06 if any(name in ("person", "car", "van", "bus", "truck_tipper", "truck_flat") for name in names) else 0.14
+    spread = (
+        0.06 if any(name in ("person", "car", "van", "bus", "truck_tipper", "truck_flat") for name in names) else 0.14
+    )
     return Value("uniform", (1 - spread, 1 + spread), "")
 
 
@@ -300,5 +302,3 @@ def _check_names(story: Story) -> None:
             known = zones if spot.relation in ("in", "outside", "at_kerb") else actors
             if spot.of not in known:
                 raise StoryError(story.file, actor.key, f"{spot.relation} `{spot.of}`, which is not in this story")
-
-

@@ -134,7 +134,9 @@ class Cursor:
 
     def _way_to(self, goal: Place) -> list[tuple[float, float]]:
         assert self.place is not None
-        return [self.place.point, goal.point] if self.rides else walk_round(self.place.point, goal.point, self.obstacles)
+        return (
+            [self.place.point, goal.point] if self.rides else walk_round(self.place.point, goal.point, self.obstacles)
+        )
 
     def _travel(self, timed: list[tuple[float, tuple[float, float]]], begun: float) -> None:
         pose = "drive" if self.rides else "walk"

@@ -89,7 +89,9 @@ def hulls(mover: Mover, times: np.ndarray) -> np.ndarray:
     index = mover.index(times)
     poses = sorted({mover.poses[i] for i in index})
     local_of = {
-        pose: _hull(Item(0, mover.asset, (0.0, 0.0), scale=mover.scale, pose=pose, phase=0.75 if pose == "tip" else 0.1))
+        pose: _hull(
+            Item(0, mover.asset, (0.0, 0.0), scale=mover.scale, pose=pose, phase=0.75 if pose == "tip" else 0.1)
+        )
         for pose in poses
     }
     local = np.stack([local_of[mover.poses[i]] for i in index])
