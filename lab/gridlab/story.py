@@ -18,8 +18,19 @@ WEATHERS = ("dry", "cloudy", "wet", "rain", "fog", "snow", "shadows")
 LAYOUTS = ("pavement_row", "two_sides", "crossroads", "square", "lane", "verge")
 VERBS = ("come", "be", "arrive", "walk", "drive", "stay", "sit", "bend", "tip", "leave", "vanish")
 GROUPS = ("flow", "gather", "traffic")
-EFFECTS = ("turn_camera", "cover_lens", "clouds", "headlamps", "rain", "shake", "switch_light", "lights_out", "snowfall",
-           "fog", "exposure")  # fmt: skip
+EFFECTS = (
+    "turn_camera",
+    "cover_lens",
+    "clouds",
+    "headlamps",
+    "rain",
+    "shake",
+    "switch_light",
+    "lights_out",
+    "snowfall",
+    "fog",
+    "exposure",
+)
 SPOTS = ("in", "outside", "on", "beside", "over", "tail_of", "at_kerb", "ahead_of")
 
 

@@ -1,4 +1,4 @@
-"""What is really in every picture, from the scene alone: boxes with their visible share, and what lies on the ground."""
+"""What is really in every picture, from the scene alone: boxes with visible shares, and what lies on the ground."""
 
 import math
 from dataclasses import dataclass
