@@ -48,15 +48,9 @@ class CameraModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The picture (HxWx3 uint8) and its ids. `bright` is how light the air is, 0 to 1."""
         c = conditions
-        shake = np.array(
-            [[1, 0, c.shake_px[0] * self._width / camera.width], [0, 1, c.shake_px[1] * self._height / camera.height]]
-        )
-        moved = abs(shake[0, 2]) + abs(shake[1, 2]) > 1e-3
-        map_x, map_y = maps
-        if moved:
-            map_x, map_y = (cv2.warpAffine(m, shake, (self._width, self._height), borderMode=cv2.BORDER_REPLICATE) for m in maps)
+        map_x, map_y = self._shaken(maps, camera, c)
         picture = cv2.remap(pinhole, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        seen = cv2.remap(ids.view(np.float32), map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE).view(np.int32)
+        seen = _picked(ids, map_x, map_y)
         blur = 0.45 + 0.25 * c.rain + 0.6 * c.fog * 0.3
         picture = cv2.GaussianBlur(picture, (3, 3), blur)
         if c.rain > 0.02:
@@ -65,6 +59,24 @@ class CameraModel:
         if c.covered > 0.001:
             picture = self._cover(picture, c.covered, bright)
         return self._sense(picture, c, rng), seen
+
+    def bend(
+        self, ids: np.ndarray, maps: tuple[np.ndarray, np.ndarray], camera: Camera, conditions: Conditions
+    ) -> np.ndarray:
+        """Ids (int32) of the pinhole picture as the lens places them (HxW)."""
+        return _picked(ids, *self._shaken(maps, camera, conditions))
+
+    def _shaken(
+        self, maps: tuple[np.ndarray, np.ndarray], camera: Camera, c: Conditions
+    ) -> tuple[np.ndarray, np.ndarray]:
+        x = c.shake_px[0] * self._width / camera.width
+        y = c.shake_px[1] * self._height / camera.height
+        if abs(x) + abs(y) < 1e-3:
+            return maps
+        shift = np.array([[1, 0, x], [0, 1, y]])
+        size = (self._width, self._height)
+        first, second = (cv2.warpAffine(m, shift, size, borderMode=cv2.BORDER_REPLICATE) for m in maps)
+        return first, second
 
     def _gain(self, picture: np.ndarray, c: Conditions) -> None:
         strength = 1.5 if c.light == "night_ir" else 0.35
@@ -108,3 +120,10 @@ class CameraModel:
             return cv2.add(picture, cv2.merge([luma, luma, luma]), dtype=cv2.CV_8U)
         other = self._noise[top2 : top2 + self._height, left2 : left2 + self._width] * np.int16(gain // 2) >> 8
         return cv2.add(picture, cv2.merge([luma + other, luma, luma - other]), dtype=cv2.CV_8U)
+
+
+def _picked(ids: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
+    """Ids by the nearest pixel: looked up by hand, since what is interpolated as a number is not kept bit by bit."""
+    columns = np.clip(np.rint(map_x), 0, ids.shape[1] - 1).astype(np.int32)
+    rows = np.clip(np.rint(map_y), 0, ids.shape[0] - 1).astype(np.int32)
+    return ids[rows, columns]

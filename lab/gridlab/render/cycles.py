@@ -8,7 +8,7 @@ import numpy as np
 
 from gridlab.render import people
 from gridlab.render.mesh import Builder, Material, Mesh, Paint
-from gridlab.render.part import Part, palette, placed
+from gridlab.render.part import Part, palette
 from gridlab.stage import Item, Stock
 
 FRAME, RUBBER, METAL, SEAT, BOX, HEADLAMP, TAILLAMP, DARK = range(8)

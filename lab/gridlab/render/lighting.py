@@ -66,7 +66,7 @@ def light_of(stage: Stage, street_lamps: list[Vector], vehicle_lamps: list[Lamp]
     c = stage.conditions
     dull = min(1.0, max(c.cloud**1.5, c.rain * 0.9, c.fog, c.snow * 0.3))
     direction = sun_direction(c)
-    fog = 0.0008 + 0.05 * c.fog**1.5 + 0.006 * c.rain
+    fog = 0.0008 + 0.05 * c.fog**1.5 + 0.0022 * c.rain
     if c.light == "day":
         low = 1.0 - min(1.0, direction[2] * 1.6)
         sun = _scaled(_mix((2.5, 2.35, 2.1), (2.4, 1.7, 1.05), low**2), 1.0 - 0.93 * dull)
@@ -74,14 +74,14 @@ def light_of(stage: Stage, street_lamps: list[Vector], vehicle_lamps: list[Lamp]
         ground = _scaled(_mix((0.5, 0.45, 0.38), (0.5, 0.5, 0.5), dull), 0.75)
         zenith = _mix((0.16, 0.34, 0.78), (0.75, 0.78, 0.82), dull)
         horizon = _mix((0.75, 0.85, 1.0), (0.9, 0.92, 0.94), dull)
-        level = 0.62 / (0.55 + 0.42 * sun[0] * max(direction[2], 0.25))
+        level = 0.74 * (1.0 - 0.3 * c.snow) / (0.55 + 0.42 * sun[0] * max(direction[2], 0.25))
         return Lighting(direction, sun, None, sky, ground, zenith, horizon, horizon, fog, level, 0.0, False, ())
     if c.light == "dusk":
-        sun = _scaled((0.5, 0.26, 0.16), 1.0 - 0.95 * dull)
-        lamps = _street(stage.camera, street_lamps, (0.5, 0.36, 0.2), 0.45)
+        sun = _scaled((0.26, 0.13, 0.08), 1.0 - 0.95 * dull)
+        lamps = _street(stage.camera, street_lamps, (1.0, 0.7, 0.38), 0.4)
         return Lighting(
-            direction, sun, None, (0.21, 0.23, 0.36), (0.11, 0.09, 0.09), (0.09, 0.11, 0.27),
-            _mix((0.55, 0.32, 0.26), (0.28, 0.28, 0.34), dull), (0.24, 0.22, 0.27), fog, 2.1, 0.7, False,
+            direction, sun, None, (0.14, 0.155, 0.24), (0.075, 0.062, 0.062), (0.06, 0.08, 0.2),
+            _mix((0.55, 0.32, 0.26), (0.28, 0.28, 0.34), dull), (0.2, 0.18, 0.22), fog, 1.75, 0.8, False,
             (*_nearest(lamps, stage.camera, 8), *vehicle_lamps)[:MAX_LAMPS],
         )  # fmt: skip
     if c.light == "night_ir":
@@ -118,7 +118,7 @@ def _nearest(lamps: list[Lamp], camera: Camera, count: int) -> tuple[Lamp, ...]:
 def _infrared(camera: Camera) -> Lamp:
     heading, tilt = math.radians(camera.heading_deg), math.radians(camera.tilt_deg)
     aim = (math.cos(heading) * math.cos(tilt), math.sin(heading) * math.cos(tilt), -math.sin(tilt))
-    return Lamp(camera.position, aim, camera.fov_deg * 0.78, 60.0, (1.25, 1.25, 1.25))
+    return Lamp(camera.position, aim, camera.fov_deg * 0.85, 75.0, (3.4, 3.4, 3.4))
 
 
 def _grey(lamp: Lamp) -> Lamp:

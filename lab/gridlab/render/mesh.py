@@ -50,7 +50,7 @@ class Material(IntEnum):
 
 # Colour (red, green, blue as 0..1, as seen on a screen) and material of a slot.
 Paint = tuple[float, float, float, Material]
-PALETTE_SLOTS = 32
+PALETTE_SLOTS = 40
 
 VERTEX = np.dtype([("pos", "f4", 3), ("nrm", "f4", 3), ("uv", "f4", 2), ("tint", "u1", 3), ("slot", "u1")])
 

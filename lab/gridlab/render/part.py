@@ -9,7 +9,7 @@ from gridlab.render.mesh import PALETTE_SLOTS, Mesh, Paint
 
 
 def palette(paints: Sequence[Paint]) -> np.ndarray:
-    """Colours and materials of the slots (32x4 float32)."""
+    """Colours and materials of the slots (40x4 float32)."""
     table = np.zeros((PALETTE_SLOTS, 4), dtype=np.float32)
     for slot, paint in enumerate(paints):
         table[slot] = paint

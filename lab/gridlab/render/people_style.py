@@ -101,7 +101,7 @@ def paints_of(design: int, stock: Stock) -> list[Paint]:
         top = near(_VIVID[int(rng.integers(2))], 0.03)
     denim = Material.DENIM if style.bottom == "trousers" else Material.CLOTH
     shoes = near(((0.1, 0.1, 0.1), (0.85, 0.85, 0.85), (0.3, 0.2, 0.13))[int(rng.integers(3))], 0.03)
-    extra = near(((0.85, 0.76, 0.5) if style.hat in ("cone", "brim") else tops[int(rng.integers(len(tops)))]))
+    extra = near((0.85, 0.76, 0.5) if style.hat in ("cone", "brim") else tops[int(rng.integers(len(tops)))])
     return [
         (*skin, Material.SKIN),
         (*hair, Material.HAIR),

@@ -152,6 +152,18 @@ class Renderer:
         bright = {"day": 1.0, "dusk": 0.5}.get(stage.conditions.light, 0.2)
         return self._camera_model.take(pinhole, ids[::-1].copy(), kept.maps, stage.camera, stage.conditions, bright, rng)
 
+    def alone(self, stage: Stage, item: Item) -> np.ndarray:
+        """The pixels (HxW bool) that an item of the stage would show if nothing stood before it."""
+        with self._context:
+            kept = self._street(stage)
+            parts = self._library.parts(item)
+            drawn = [_Drawn(item, part, item_matrix(item) @ part.place, self._mesh(part)) for part in parts]
+            frame = self._frame_of(kept.optics.size)
+            self._surfaces(stage, kept, drawn, frame)
+            width, height = kept.optics.size
+            ids = np.frombuffer(frame.things.ids.read(), dtype=np.int32).reshape(height, width)
+        return self._camera_model.bend(ids[::-1].copy(), kept.maps, stage.camera, stage.conditions) == item.id
+
     def _frame_of(self, size: tuple[int, int]) -> _Frame:
         if self._frame is None or self._frame.lit.size != size:
             if self._frame is not None:

@@ -7,7 +7,21 @@ import numpy as np
 
 from gridlab.render.mesh import Builder, Mesh, rotation_y
 from gridlab.render.part import Part, palette, placed
-from gridlab.render.vehicle_body import DARK, HEADLAMP, LOAD, LOAD2, PAINT, PLATE, RIM, SECOND, TAILLAMP, TRIM, Body, cabin, wheel
+from gridlab.render.vehicle_body import (
+    DARK,
+    HEADLAMP,
+    LOAD,
+    LOAD2,
+    PAINT,
+    PLATE,
+    RIM,
+    SECOND,
+    TAILLAMP,
+    TRIM,
+    Body,
+    cabin,
+    wheel,
+)
 from gridlab.render.vehicles import paints_of
 from gridlab.stage import Item, Stock
 

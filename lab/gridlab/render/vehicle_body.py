@@ -90,7 +90,9 @@ def _house(b: Builder, v: Body) -> None:
         if x0 >= v.front_top - 1e-6 or (x1 <= v.rear_top + 1e-6 and v.rear_glass):
             slots[i, [3, 4]] = GLASS
             slots[i, [2, 5]] = GLASS if x1 - x0 > 0.15 else PAINT
-    b.loft(house[:, ::-1], slots[:, ::-1], caps=(False, False), closed=False)
+    # Above the doors: neither seams nor splashes.
+    uv = np.full((*house.shape[:2], 2), 9.0)
+    b.loft(house[:, ::-1], slots[:, ::-1], caps=(False, False), closed=False, uv=uv)
 
 
 def wheel(b: Builder, x: float, y: float, radius: float, width: float = 0.2, rim: float = 0.62) -> None:

@@ -76,7 +76,7 @@ void main() {
     float drift = texture(noise_map, at.xy * 0.05).r * 0.6 + texture(noise_map, at.xy * 0.6).b * 0.4;
     float lies = smoothstep(0.0, 0.18, snow * 1.15 - drift) * smoothstep(0.45, 0.8, up);
     if (thing) lies *= 0.55 * smoothstep(0.1, 0.5, snow);
-    albedo = mix(albedo, vec3(0.78, 0.81, 0.86), lies);
+    albedo = mix(albedo, vec3(0.66, 0.69, 0.74), lies);
     gloss *= 1.0 - lies;
 #endif
 #if INFRARED

@@ -164,7 +164,7 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
         s.colour *= 1.0 - 0.22 * patched;
         
         float oil = smoothstep(0.62, 0.8, noise_at(g * 0.11 + shift.yx).b);
-        s.colour *= 1.0 - 0.25 * oil;
+        s.colour *= 1.0 - 0.09 * oil;
         s.gloss = 0.05;
     } else if (kind == 22) {
         vec2 size = novel > 0.5 ? vec2(0.2, 0.2) : vec2(0.24, 0.12);
@@ -175,7 +175,7 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
         float j = joints(c, size, 0.006, 0.004 + soft * 0.5);
         s.colour *= mix(0.84 + 0.3 * hash1(c.zw), 0.99, far_away) * (1.0 - 0.45 * j * (1.0 - far_away));
         s.colour *= 0.78 + 0.3 * noise_at(world.xy * 0.07 + shift).r + 0.15 * noise_at(world.xy * 1.9).g;
-        s.colour *= 1.0 - 0.3 * smoothstep(0.66, 0.8, noise_at(world.xy * 0.13 + shift).b);
+        s.colour *= 1.0 - 0.1 * smoothstep(0.55, 0.85, noise_at(world.xy * 0.13 + shift).b);
     } else if (kind == 23) {
         vec2 size = novel > 0.5 ? vec2(0.9, 0.45) : vec2(0.5, 0.5);
         vec4 c = bond(world.xy, size, novel > 0.5 ? 0.33 : 0.0);
@@ -203,17 +203,20 @@ Surface material_at(int kind, vec3 base, vec3 p, vec3 n, vec2 uv, vec3 world, ve
         s.colour *= 1.0 - 0.25 * smoothstep(1.0, 0.0, world.z);
     } else if (kind == 26) {
         // A shop window: shelves of goods behind glass. uv in metres from its lower left corner; base tints the room.
-        float shelf = floor(uv.y / 0.42);
-        float thing = floor(uv.x / 0.23);
-        vec3 goods = hash3(vec2(thing + shelf * 31.0, shelf + seed));
-        float tall = 0.35 + 0.6 * hash1(vec2(thing, shelf + 9.0));
-        vec2 in_cell = vec2(fract(uv.x / 0.23), fract(uv.y / 0.42));
-        float has = step(0.08, in_cell.x) * step(in_cell.x, 0.9) * step(in_cell.y, tall) * step(0.2, hash1(vec2(thing, shelf)));
-        vec3 room = base * (0.35 + 0.35 * noise_at(uv * 0.23).r);
-        s.colour = mix(room, goods * 0.55 + 0.08, has * 0.85);
-        s.colour *= 1.0 - 0.5 * step(0.94, in_cell.y);
-        s.glow = 0.35 + 0.4 * base.r;
-        s.gloss = 0.32;
+        float kind_of_shop = hash1(vec2(floor(base.r * 90.0), floor(base.g * 70.0)));
+        vec2 size = mix(vec2(0.3, 0.5), vec2(0.9, 0.8), step(0.4, kind_of_shop));
+        vec2 number = floor(uv / size), in_cell = fract(uv / size);
+        vec3 goods = mix(vec3(dot(base, vec3(0.33))), hash3(number + seed), 0.45);
+        float tall = 0.3 + 0.55 * hash1(number + 9.0);
+        float has = step(0.1, in_cell.x) * step(in_cell.x, 0.86) * step(in_cell.y, tall) * step(0.35, hash1(number));
+        // The room gets darker to the back; lights in the ceiling.
+        vec3 room = base * (0.16 + 0.2 * noise_at(uv * 0.11).r) * (0.6 + 0.25 * uv.y);
+        s.colour = mix(room, goods * 0.42 + 0.04, has * 0.7);
+        vec2 bill = fract(uv / vec2(2.3, 1.9)) - vec2(0.5, 0.55);
+        float poster = step(abs(bill.x), 0.16) * step(abs(bill.y), 0.22) * step(0.62, hash1(floor(uv / vec2(2.3, 1.9)) + 3.0));
+        s.colour = mix(s.colour, mix(vec3(0.85), hash3(floor(uv / 2.3)), 0.6), poster);
+        s.glow = 0.3 + 0.35 * base.r;
+        s.gloss = 0.36;
     } else if (kind == 27) {
         vec3 ink = dot(base, vec3(0.33)) > 0.45 ? base * 0.18 : mix(vec3(0.97), vec3(1.0, 0.9, 0.4), hash1(vec2(floor(uv.x / 40.0), 5.0)));
         s.colour = shade_lettering(uv, floor(uv.x / 40.0) + 3.0 + seed, base, ink);

@@ -19,6 +19,10 @@ void main() {
     vec3 normal = normalize(v_normal);
     if (dot(normal, eye - v_world) < 0.0 && MATERIAL != 14) normal = -normal;
     Surface s = material_at(MATERIAL, v_colour, v_object, v_object_normal, v_uv, v_world, normal);
+#if MATERIAL == 14
+    // Gaps between leaves.
+    if (noise_at(flat_place(v_object, v_object_normal) * 0.9).a > 0.55) discard;
+#endif
     out_colour = vec4(clamp(s.colour, 0.0, 1.0), s.gloss);
     out_normal = vec4(normal * 0.5 + 0.5, s.glow);
     out_id = thing_id;
