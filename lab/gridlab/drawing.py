@@ -1,12 +1,13 @@
 """A story and a seed make a scene; the same story and seed make the same."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
 from gridlab import groups
 from gridlab.casting import NoRoom, Part, Place, Set, cast, footprint
-from gridlab.ground import Area, draw_camera, draw_street, draw_zone
+from gridlab.ground import Area, convex_hull, draw_camera, draw_street, draw_zone
 from gridlab.mover import Mover
 from gridlab.plausible import is_visible
 from gridlab.profile import Profile
@@ -47,6 +48,7 @@ def _draw(story: Story, seed: int, stock: Stock, profile: Profile, rng: np.rando
     around = float(rng.uniform(-6.0, 6.0))
     zones = {recipe.name: draw_zone(recipe, street, rng, known, around) for recipe in story.zones}
     camera = _find_camera(zones, street, story.views, rng)
+    street = replace(street, clear=_to_be_seen(camera, zones))
     stage = Set(street, zones, around)
     scene = Scene(story, seed, stock, profile, length, street, zones, Weather(None, camera), [], rules)  # type: ignore[arg-type]
     parts = [_parts(actor, stage, rng, known) for actor in story.actors]
@@ -77,6 +79,12 @@ def _find_camera(zones: dict[str, Area], street: Street, views: tuple[str, ...],
         if camera is not None:
             return camera
     raise NoRoom("no camera sees the zone well")
+
+
+def _to_be_seen(camera: Camera, zones: dict[str, Area]) -> tuple[tuple[float, float], ...]:
+    corners = [zone.corners() for zone in zones.values()]
+    outline = convex_hull(np.concatenate([np.array([camera.position[:2]]), *corners]))
+    return tuple((round(float(x), 2), round(float(y), 2)) for x, y in outline)
 
 
 def _parts(actor: Actor, stage: Set, rng: np.random.Generator, known: Known) -> list[Part]:

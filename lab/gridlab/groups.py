@@ -7,7 +7,7 @@ import numpy as np
 
 from gridlab.assets import ASSETS
 from gridlab.casting import NoRoom, Place, Set
-from gridlab.ground import REACH_M, Area, strip
+from gridlab.ground import REACH_M, Area, footway, strip
 from gridlab.mover import Mover
 from gridlab.reader import StoryError
 from gridlab.routes import walk_round
@@ -60,7 +60,8 @@ def flow(
     """People who walk along a strip of the street, from one end to the other."""
     own = Settings(actor, rng, known)
     rate, first, last = own.number("rate", 10.0), own.number("from", -45.0), own.number("until", length)
-    band = scene.zones.get(own.text("zone", "")) or strip(scene.street, own.text("on", "far_pavement"))
+    zone = scene.zones.get(own.text("zone", ""))
+    band = zone.grown(-0.3) if zone else footway(scene.street, own.text("on", "far_pavement"))
     umbrellas, bags = own.number("umbrellas", 0.0), own.number("bags", 0.3)
     count = rng.poisson(max(0.0, rate * (last - first) / 60.0))
     for begun in np.sort(rng.uniform(first, last, count)):
@@ -68,7 +69,7 @@ def flow(
         pace = float(speed.draw(rng, known)) if speed else float(rng.uniform(*WALKING))
         sign = float(rng.choice([-1.0, 1.0]))
         start, stop = (
-            (scene.middle + end * sign * REACH_M * 0.75, float(rng.uniform(band.y0 + 0.3, band.y1 - 0.3)))
+            (scene.middle + end * sign * REACH_M * 0.75, float(rng.uniform(band.y0, band.y1)))
             for end in (-1, 1)
         )
         stop = (stop[0], start[1] + (stop[1] - start[1]) * 0.4)
@@ -218,9 +219,9 @@ def _carried(rng: np.random.Generator, umbrellas: float, bags: float) -> tuple[s
 
 def _edge(scene: Set, place: Place, rng: np.random.Generator) -> tuple[float, float]:
     road = strip(scene.street, "carriageway")
-    band = strip(scene.street, "near_pavement" if place.y < road.middle[1] else "far_pavement")
+    band = footway(scene.street, "near_pavement" if place.y < road.middle[1] else "far_pavement")
     sign = float(rng.choice([-1.0, 1.0]))
-    return scene.middle + sign * REACH_M * 0.75, float(rng.uniform(band.y0 + 0.3, band.y1 - 0.3))
+    return scene.middle + sign * REACH_M * 0.75, float(rng.uniform(band.y0, band.y1))
 
 
 def _walk(

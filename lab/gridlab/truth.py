@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gridlab.assets import ASSETS
-from gridlab.ground import clip_polygon
+from gridlab.ground import clip_polygon, convex_hull
 from gridlab.mover import Mover
 from gridlab.render.projection import NEAR, _hull, project
 from gridlab.scene import Scene
@@ -200,20 +200,3 @@ def _beam(mover: Mover, moment: np.ndarray) -> np.ndarray:
         y = xy[0, 1] + ahead * math.sin(turn) + aside * math.cos(turn)
         points.append((x, y, 0.0))
     return np.array(points)
-
-
-def convex_hull(points: np.ndarray) -> np.ndarray:
-    """Outline (Mx2) of points (Nx2), by the monotone chain."""
-    ordered = sorted(map(tuple, np.round(points, 5)))
-    chains: list[list[tuple[float, float]]] = []
-    for sequence in (ordered, ordered[::-1]):
-        chain: list[tuple[float, float]] = []
-        for x, y in sequence:
-            while len(chain) > 1:
-                (ax, ay), (bx, by) = chain[-2], chain[-1]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                chain.pop()
-            chain.append((x, y))
-        chains.append(chain[:-1])
-    return np.array(chains[0] + chains[1])

@@ -23,6 +23,18 @@ class Streetscape:
     seed: float
 
 
+def overgrown(street: Street, x: float, y: float, room: float) -> bool:
+    """Whether a plant that takes `room` would hide the ground that is to be seen."""
+    if not street.clear:
+        return False
+    a = np.asarray(street.clear, dtype=float)
+    edge = np.roll(a, -1, axis=0) - a
+    away = np.array([x, y]) - a
+    # Negative on the outer side of an edge, for corners in counter-clockwise order.
+    side = (edge[:, 0] * away[:, 1] - edge[:, 1] * away[:, 0]) / np.hypot(edge[:, 0], edge[:, 1])
+    return bool((side > -room).all())
+
+
 def _sheet(b: Builder, x: tuple[float, float], y: tuple[float, float], z: float, slot: int, tint: Colour) -> None:
     corners = np.array([(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)])
     b.add(corners, [[0, 1, 2], [0, 2, 3]], slot, tint)
@@ -104,15 +116,21 @@ def _beyond(b: Builder, street: Street, look: tuple[int, Colour], line: float, g
         for z in (0.5, 0.9):
             b.box((-45, line + 0.37, z), (45, line + 0.43, z + 0.08), Material.WOOD, tint=(0.55, 0.46, 0.36))
         for _ in range(26):
-            greenery.bush(b, (float(rng.uniform(-45, 45)), line + float(rng.uniform(1.5, 25))), rng)
+            at = float(rng.uniform(-45, 45)), line + float(rng.uniform(1.5, 25))
+            if not overgrown(street, *at, 0.8):
+                greenery.bush(b, at, rng)
         for _ in range(12):
-            greenery.tree(b, (float(rng.uniform(-55, 55)), line + float(rng.uniform(6, 45))), street.stock, rng, 1.6)
+            at = float(rng.uniform(-55, 55)), line + float(rng.uniform(6, 45))
+            if not overgrown(street, *at, 2.5):
+                greenery.tree(b, at, street.stock, rng, 1.6)
     else:
         _sheet(b, x, (line, line + 34), 0.0, Material.TILE, tuple(min(c * 1.08, 1.0) for c in look[1]))
         far = Wall(np.array([0.0, line + 34, 0.0]), np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0]))
         facades.shop_row(b, far, x, street.stock, rng)
         for tree_x in np.arange(-36.0, 37.0, 9.0):
             for y in (line + 12, line + 24):
+                if overgrown(street, tree_x, y, 1.6):
+                    continue
                 b.box((tree_x - 0.9, y - 0.9, 0), (tree_x + 0.9, y + 0.9, 0.45), Material.STONE, 0.05, tint=(0.6, 0.59, 0.56))
                 greenery.tree(b, (tree_x, y), street.stock, rng)
 
@@ -184,11 +202,11 @@ def _furniture(
         trees = street.layout in ("verge", "square") or rng.random() < 0.65
         if trees and street.far_pavement >= 2.5:
             for x in np.arange(-47.0 + start, 50.0, 8.5 if street.stock == "common" else 11.0):
-                if free(x, far + 0.8, 6.0):
+                if free(x, far + 0.8, 6.0) and not overgrown(street, x, far + 0.9, 1.6):
                     greenery.tree(b, (float(x), far + 0.9), street.stock, rng)
         if street.layout == "verge":
             for x in np.arange(-44.0 + start, 46.0, 10.0):
-                if free(x, near * 0.4, 7.0) and abs(x - eye[0]) > 6.0:
+                if free(x, near * 0.4, 7.0) and abs(x - eye[0]) > 6.0 and not overgrown(street, x, near * 0.4, 1.6):
                     greenery.tree(b, (float(x), near * 0.4), street.stock, rng)
         if street.stock == "common" and rng.random() < 0.6:
             greenery.post_and_wires(b, line - 0.5, rng)
