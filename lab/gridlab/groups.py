@@ -69,8 +69,7 @@ def flow(
         pace = float(speed.draw(rng, known)) if speed else float(rng.uniform(*WALKING))
         sign = float(rng.choice([-1.0, 1.0]))
         start, stop = (
-            (scene.middle + end * sign * REACH_M * 0.75, float(rng.uniform(band.y0, band.y1)))
-            for end in (-1, 1)
+            (scene.middle + end * sign * REACH_M * 0.75, float(rng.uniform(band.y0, band.y1))) for end in (-1, 1)
         )
         stop = (stop[0], start[1] + (stop[1] - start[1]) * 0.4)
         asset, scale = _somebody(rng)
