@@ -1,4 +1,4 @@
-"""Story files: what happens, with the ranges within which a seed may settle it. See lab/scenarios/README.md."""
+"""Story files: what happens, with the ranges within which a seed may settle it. See lab/README.md."""
 
 import hashlib
 import tomllib
