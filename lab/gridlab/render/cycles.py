@@ -131,7 +131,7 @@ _SEATS = {
 }  # fmt: skip
 
 
-def parts(item: Item, cache: Path, fine: bool) -> list[Part]:
+def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
     """Parts of a cycle. `carries` "rider" puts somebody on it."""
     stock = item.stock
     paints = palette(_paints(item.design, stock))

@@ -8,9 +8,9 @@ from gridlab.stage import Item
 
 
 class Library:
-    """Finds the parts of items. Meshes that take long are kept as files in `cache`."""
+    """Finds the parts of items. Meshes that take long are kept as files in `cache`, if there is one."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path | None) -> None:
         self._cache = cache
 
     def parts(self, item: Item, fine: bool = True) -> list[Part]:

@@ -178,7 +178,9 @@ def _figure(style: Style, pose: str, child: bool, fine: bool) -> Mesh:
     return Mesh(vertices, triangles)
 
 
-def _cached(folder: Path, name: str, style: Style, pose: str, child: bool, fine: bool) -> Mesh:
+def _cached(folder: Path | None, name: str, style: Style, pose: str, child: bool, fine: bool) -> Mesh:
+    if folder is None:
+        return _figure(style, pose, child, fine)
     path = folder / f"figure-{EDITION}-{name}.npz"
     if path.exists():
         with np.load(path) as held:
@@ -216,7 +218,7 @@ def _held_crate() -> Mesh:
     return b.mesh()
 
 
-def parts(item: Item, cache: Path, fine: bool) -> list[Part]:
+def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
     """The figure and what it carries; `fine` where it is seen large."""
     child = item.asset == "child"
     style = style_of(item.design, item.stock)
@@ -245,7 +247,7 @@ def parts(item: Item, cache: Path, fine: bool) -> list[Part]:
     return found
 
 
-def rider(design: int, stock: Stock, pose: str, seat: np.ndarray, cache: Path, fine: bool) -> list[Part]:
+def rider(design: int, stock: Stock, pose: str, seat: np.ndarray, cache: Path | None, fine: bool) -> list[Part]:
     """A figure whose seat is at `seat` (3,)."""
     style = style_of(design, stock)
     name = f"{stock}-{style.name}-{pose}-free{'-fine' if fine else ''}"
