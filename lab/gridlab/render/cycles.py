@@ -131,7 +131,7 @@ _SEATS = {
 }  # fmt: skip
 
 
-def parts(item: Item, cache: Path) -> list[Part]:
+def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
     """Parts of a cycle. `carries` "rider" puts somebody on it."""
     stock = item.stock
     paints = palette(_paints(item.design, stock))
@@ -139,5 +139,5 @@ def parts(item: Item, cache: Path) -> list[Part]:
     if "rider" in item.carries:
         x, z = _SEATS[item.asset, stock]
         pose = "ride1" if item.asset == "bicycle" or (item.asset, stock) == ("tricycle_cargo", "novel") else "ride0"
-        found += people.rider(item.design, stock, pose, np.array([x, 0.0, z]), cache)
+        found += people.rider(item.design, stock, pose, np.array([x, 0.0, z]), cache, fine)
     return found

@@ -12,9 +12,10 @@ from gridlab.render.people_pose import Joints, joints, pose_key
 from gridlab.render.people_style import BAND, BOTTOM, EXTRA, HAIR, SHOES, SKIN, TOP, Style, paints_of, style_of
 from gridlab.stage import Item, Stock
 
-BODY_GRID, HEAD_GRID = 0.031, 0.019
+# Grids of body and head in metres, and how often faces at edges of garments are cut: near and far figures.
+NEAR, FAR = (0.033, 0.02, 2), (0.05, 0.032, 1)
 # Part of the cached files' names: raise it when figures change.
-EDITION = 3
+EDITION = 4
 NOMINAL = 1.7
 
 
@@ -128,7 +129,7 @@ def _head(j: Joints, s: Style) -> list[Bone]:
     return bones
 
 
-def _figure(style: Style, pose: str, child: bool) -> Mesh:
+def _figure(style: Style, pose: str, child: bool, fine: bool) -> Mesh:
     j = joints(pose)
     if child:
         # A child's head is larger for its height.
@@ -141,7 +142,8 @@ def _figure(style: Style, pose: str, child: bool) -> Mesh:
         ]
     else:
         body, head = _limbs(j, style) + _trunk(j, style), _head(j, style)
-    pieces = [skin(body, BODY_GRID), skin(head, HEAD_GRID)]
+    body_grid, head_grid, cuts = NEAR if fine else FAR
+    pieces = [skin(body, body_grid, cuts), skin(head, head_grid, cuts)]
     eyes = j["head"] + np.array([[0.085, 0.034, 0.012], [0.085, -0.034, 0.012], [0.08, 0.0, -0.062]])
     points, faces, count = [], [], 0
     for vertices, triangles, normals, slots in pieces:
@@ -176,12 +178,14 @@ def _figure(style: Style, pose: str, child: bool) -> Mesh:
     return Mesh(vertices, triangles)
 
 
-def _cached(folder: Path, name: str, style: Style, pose: str, child: bool) -> Mesh:
+def _cached(folder: Path | None, name: str, style: Style, pose: str, child: bool, fine: bool) -> Mesh:
+    if folder is None:
+        return _figure(style, pose, child, fine)
     path = folder / f"figure-{EDITION}-{name}.npz"
     if path.exists():
         with np.load(path) as held:
             return Mesh(held["vertices"], held["triangles"])
-    mesh = _figure(style, pose, child)
+    mesh = _figure(style, pose, child, fine)
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.stem}.{np.random.default_rng().integers(1 << 40)}.part.npz")
     np.savez(part, vertices=mesh.vertices, triangles=mesh.triangles)
@@ -214,14 +218,14 @@ def _held_crate() -> Mesh:
     return b.mesh()
 
 
-def parts(item: Item, cache: Path) -> list[Part]:
-    """The figure and what it carries."""
+def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
+    """The figure and what it carries; `fine` where it is seen large."""
     child = item.asset == "child"
     style = style_of(item.design, item.stock)
     pose = pose_key(item.pose, item.phase, item.design, item.carries)
-    name = f"{item.stock}-{style.name}-{pose}{'-child' if child else ''}"
+    name = f"{item.stock}-{style.name}-{pose}{'-child' if child else ''}{'-fine' if fine else ''}"
     paints = paints_of(item.design, item.stock)
-    found = [Part(f"figure/{name}", partial(_cached, cache, name, style, pose, child), palette(paints), seed=float(item.design % 89))]
+    found = [Part(f"figure/{name}", partial(_cached, cache, name, style, pose, child, fine), palette(paints), seed=float(item.design % 89))]
     factor = 0.73 if child else 1.0
     j = joints(pose)
     rng = np.random.default_rng((item.design, 11))
@@ -243,10 +247,10 @@ def parts(item: Item, cache: Path) -> list[Part]:
     return found
 
 
-def rider(design: int, stock: Stock, pose: str, seat: np.ndarray, cache: Path) -> list[Part]:
+def rider(design: int, stock: Stock, pose: str, seat: np.ndarray, cache: Path | None, fine: bool) -> list[Part]:
     """A figure whose seat is at `seat` (3,)."""
     style = style_of(design, stock)
-    name = f"{stock}-{style.name}-{pose}-free"
+    name = f"{stock}-{style.name}-{pose}-free{'-fine' if fine else ''}"
     lift = joints(f"{pose}-free")["pelvis"] - (0.0, 0.0, 0.1)
-    build = partial(_cached, cache, name, style, f"{pose}-free", False)
+    build = partial(_cached, cache, name, style, f"{pose}-free", False, fine)
     return [Part(f"figure/{name}", build, palette(paints_of(design, stock)), placed(seat - lift), float(design % 89))]

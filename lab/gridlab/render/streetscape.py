@@ -211,3 +211,12 @@ def _furniture(
         if street.stock == "common" and rng.random() < 0.6:
             greenery.post_and_wires(b, line - 0.5, rng)
     return heads
+
+
+def casters(mesh: Mesh, camera: Camera) -> np.ndarray:
+    """The triangles (Mx3) of the street whose shadow can be seen: large ones near the camera, off the ground."""
+    corners = mesh.vertices["pos"][mesh.triangles]
+    span = (corners.max(axis=1) - corners.min(axis=1)).max(axis=1)
+    gap = corners.mean(axis=1)[:, :2] - np.asarray(camera.position[:2])
+    near = np.hypot(gap[:, 0], gap[:, 1]) < 48.0
+    return mesh.triangles[near & (span > 0.3) & (corners[..., 2].max(axis=1) > 0.25)]
