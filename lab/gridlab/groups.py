@@ -18,7 +18,7 @@ from gridlab.values import Known, Value
 NewMover = Callable[[str, tuple[float, float, float], str], Mover]
 _KEYS = {
     "flow": {"rate", "speed", "umbrellas", "bags", "from", "until", "on", "zone"},
-    "gather": {"begin", "over", "until", "leave_over", "umbrellas", "spread", "sitting", "centre"},
+    "gather": {"begin", "over", "until", "leave_over", "umbrellas", "spread", "sitting"},
     "traffic": {"rate", "speed", "from", "until", "lane", "asset"},
 }
 _CARRIED = ("bag",)

@@ -9,7 +9,8 @@ import numpy as np
 from gridlab.assets import ASSETS
 from gridlab.ground import clip_polygon, convex_hull
 from gridlab.mover import Mover
-from gridlab.render.projection import NEAR, _hull, project
+from gridlab.outline import outline_points
+from gridlab.render.projection import NEAR, project
 from gridlab.scene import Scene
 from gridlab.stage import Camera, Item
 
@@ -89,7 +90,7 @@ def hulls(mover: Mover, times: np.ndarray) -> np.ndarray:
     index = mover.index(times)
     poses = sorted({mover.poses[i] for i in index})
     local_of = {
-        pose: _hull(
+        pose: outline_points(
             Item(0, mover.asset, (0.0, 0.0), scale=mover.scale, pose=pose, phase=0.75 if pose == "tip" else 0.1)
         )
         for pose in poses
