@@ -93,7 +93,14 @@ class CameraModel:
         for (x, y), close in zip(starts, near, strict=True):
             length = (14 + 60 * close) * unit
             end = (int(x - slant * length), int(y + length))
-            cv2.line(streaks, (int(x), int(y)), end, int(110 + 100 * close), 2 if close > 0.6 and unit > 0.7 else 1, cv2.LINE_AA)
+            cv2.line(
+                streaks,
+                (int(x), int(y)),
+                end,
+                int(110 + 100 * close),
+                2 if close > 0.6 and unit > 0.7 else 1,
+                cv2.LINE_AA,
+            )
         weight = cv2.blur(streaks, (1, 5)).astype(np.int16)
         level = int(255 * (0.35 + 0.5 * bright))
         result = picture.astype(np.int16)
