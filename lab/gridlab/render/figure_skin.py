@@ -54,7 +54,9 @@ def _field(bones: list[Bone], points: np.ndarray) -> np.ndarray:
 
 def skin(bones: list[Bone], grid: float, cuts: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Points, triangles, normals and slots of the skin over bones; faces at edges of garments are cut `cuts` times."""
-    ends = np.concatenate([[b.a - max(b.ra, b.rb), b.a + max(b.ra, b.rb), b.b - max(b.ra, b.rb), b.b + max(b.ra, b.rb)] for b in bones])
+    ends = np.concatenate(
+        [[b.a - max(b.ra, b.rb), b.a + max(b.ra, b.rb), b.b - max(b.ra, b.rb), b.b + max(b.ra, b.rb)] for b in bones]
+    )
     low, high = ends.min(axis=0) - 2 * grid, ends.max(axis=0) + 2 * grid
     axes = [np.arange(low[i], high[i] + grid, grid) for i in range(3)]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
@@ -63,10 +65,7 @@ def skin(bones: list[Bone], grid: float, cuts: int = 2) -> tuple[np.ndarray, np.
     vertices = vertices * grid + low
     step = 0.006
     normals = np.stack(
-        [
-            _field(bones, vertices + offset) - _field(bones, vertices - offset)
-            for offset in (np.eye(3) * step)
-        ],
+        [_field(bones, vertices + offset) - _field(bones, vertices - offset) for offset in (np.eye(3) * step)],
         axis=1,
     )
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)

@@ -13,9 +13,9 @@ from gridlab.render.people_style import BAND, BOTTOM, EXTRA, HAIR, SHOES, SKIN, 
 from gridlab.stage import Item, Stock
 
 # Grids of body and head in metres, and how often faces at edges of garments are cut: near and far figures.
-NEAR, FAR = (0.033, 0.02, 2), (0.05, 0.032, 1)
+NEAR, FAR = (0.033, 0.02, 2), (0.055, 0.035, 1)
 # Part of the cached files' names: raise it when figures change.
-EDITION = 4
+EDITION = 5
 NOMINAL = 1.7
 
 
@@ -38,7 +38,11 @@ def _limbs(j: Joints, s: Style) -> list[Bone]:
         lower = max(s.sleeve - 0.5, 0.0) / 0.5
         bones.append(Bone(shoulder, elbow, 0.056 + arm, 0.044 + arm * upper, TOP, upper if upper < 1 else 2.0))
         fore = TOP if lower > 0 else SKIN
-        bones.append(Bone(elbow, wrist, 0.043 + arm * (lower > 0), 0.033 + arm * (lower > 0.5), fore, lower if lower > 0 else 2.0))
+        bones.append(
+            Bone(
+                elbow, wrist, 0.043 + arm * (lower > 0), 0.033 + arm * (lower > 0.5), fore, lower if lower > 0 else 2.0
+            )
+        )
         bones.append(Bone(wrist, hand, 0.032, 0.036, SKIN, soft=0.015))
     return bones
 
@@ -57,10 +61,22 @@ def _trunk(j: Joints, s: Style) -> list[Bone]:
         Bone(chest, neck - (neck - chest) * 0.25, 0.12 + w, 0.07 + w * 0.5, TOP, squash=1.2, soft=0.05),
     ]
     if s.bib:
-        bones.append(Bone(waist + (0.02, 0, -0.05), chest + (0.03, 0, 0.03), 0.118 * g + w, 0.105 + w, BOTTOM, squash=1.15))
+        bones.append(
+            Bone(waist + (0.02, 0, -0.05), chest + (0.03, 0, 0.03), 0.118 * g + w, 0.105 + w, BOTTOM, squash=1.15)
+        )
     if s.band:
         middle = waist + (chest - waist) * 0.35
-        bones.append(Bone(middle - down * 0.012, middle + down * 0.012, 0.139 * g + w, 0.139 * g + w, BAND, squash=1.18, soft=0.005))
+        bones.append(
+            Bone(
+                middle - down * 0.012,
+                middle + down * 0.012,
+                0.139 * g + w,
+                0.139 * g + w,
+                BAND,
+                squash=1.18,
+                soft=0.005,
+            )
+        )
     hems = []
     if s.coat:
         hems.append((s.coat, 0.12, TOP))
@@ -76,12 +92,32 @@ def _trunk(j: Joints, s: Style) -> list[Bone]:
             end = knees + (ankles - knees) * min((0.5 - hem) / 0.42, 1.0)
         spread = 0.25 * abs(j["ankle_l"][0] - j["ankle_r"][0]) * share
         bones.append(Bone(waist, pelvis, 0.12 * g + w, 0.135 * g + w, slot, soft=0.04, over=0.02))
-        bones.append(Bone(pelvis, end, 0.13 * g + w, 0.1 + flare * share + w * 0.5 + spread * 0.6, slot, soft=0.03, flat=True, over=0.02))
+        bones.append(
+            Bone(
+                pelvis,
+                end,
+                0.13 * g + w,
+                0.1 + flare * share + w * 0.5 + spread * 0.6,
+                slot,
+                soft=0.03,
+                flat=True,
+                over=0.02,
+            )
+        )
     if s.backpack:
         back = np.array([-(0.135 * g + w + s.backpack * 0.35), 0.0, 0.0])
         for y in (-0.07, 0.07):
             side = np.array([0.0, y, 0.0])
-            bones.append(Bone(waist + back + side + (0, 0, 0.04), chest + back + side + (0, 0, 0.06), s.backpack * 0.62, s.backpack * 0.55, EXTRA, soft=0.03))
+            bones.append(
+                Bone(
+                    waist + back + side + (0, 0, 0.04),
+                    chest + back + side + (0, 0, 0.06),
+                    s.backpack * 0.62,
+                    s.backpack * 0.55,
+                    EXTRA,
+                    soft=0.03,
+                )
+            )
     if s.bag:
         low = j["hip_l"] + (-0.02, 0.13, 0.02)
         bones.append(Bone(low + (-0.09, 0, 0), low + (0.09, 0, 0), 0.085, 0.085, EXTRA, soft=0.01))
@@ -137,7 +173,15 @@ def _figure(style: Style, pose: str, child: bool, fine: bool) -> Mesh:
         neck = grown["neck"]
         body = _limbs(j, style) + _trunk(j, style)
         head = [
-            Bone(neck + (b.a - neck) * 1.22, neck + (b.b - neck) * 1.22, b.ra * 1.22, b.rb * 1.22, b.slot, squash=b.squash, soft=b.soft)
+            Bone(
+                neck + (b.a - neck) * 1.22,
+                neck + (b.b - neck) * 1.22,
+                b.ra * 1.22,
+                b.rb * 1.22,
+                b.slot,
+                squash=b.squash,
+                soft=b.soft,
+            )
             for b in _head(j, style)
         ]
     else:
@@ -225,15 +269,32 @@ def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
     pose = pose_key(item.pose, item.phase, item.design, item.carries)
     name = f"{item.stock}-{style.name}-{pose}{'-child' if child else ''}{'-fine' if fine else ''}"
     paints = paints_of(item.design, item.stock)
-    found = [Part(f"figure/{name}", partial(_cached, cache, name, style, pose, child, fine), palette(paints), seed=float(item.design % 89))]
+    found = [
+        Part(
+            f"figure/{name}",
+            partial(_cached, cache, name, style, pose, child, fine),
+            palette(paints),
+            seed=float(item.design % 89),
+        )
+    ]
     factor = 0.73 if child else 1.0
     j = joints(pose)
     rng = np.random.default_rng((item.design, 11))
     colour = tuple(float(v) for v in rng.uniform(0.15, 0.9, 3))
     held = {
-        "umbrella": (_held_umbrella, "hand_r", [(*colour, Material.CANOPY), (0.2, 0.2, 0.2, Material.METAL)], (0, 0, 0)),
-        "bag": (_held_bag, "hand_l", [(*colour, Material.PLASTIC)], (0, 0, 0)),
-        "crate": (_held_crate, "hand_l", [(*colour, Material.PLASTIC), (0.8, 0.4, 0.15, Material.FRUIT)], (0.06, None, 0)),
+        "umbrella": (
+            _held_umbrella,
+            "hand_r",
+            [(*colour, Material.CANOPY), (0.2, 0.2, 0.2, Material.METAL)],
+            (0, 0, 0),
+        ),
+        "bag": (_held_bag, "hand_l", [(*colour, Material.CLOTH)], (0, 0, 0)),
+        "crate": (
+            _held_crate,
+            "hand_l",
+            [(*colour, Material.PLAIN), (0.8, 0.4, 0.15, Material.FRUIT)],
+            (0.06, None, 0),
+        ),
     }
     for thing in item.carries:
         if thing in held:
@@ -243,7 +304,9 @@ def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
                 at[1] = 0.0
             at += (shift[0], 0.0, shift[2])
             turn = rotation_y(0.12) if thing == "umbrella" else None
-            found.append(Part(f"held/{thing}", build, palette(colours), placed(at * factor, turn), float(item.design % 89)))
+            found.append(
+                Part(f"held/{thing}", build, palette(colours), placed(at * factor, turn), float(item.design % 89))
+            )
     return found
 
 

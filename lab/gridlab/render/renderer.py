@@ -154,7 +154,9 @@ class Renderer:
         # Rows are read from the bottom up.
         pinhole = cv2.cvtColor(cv2.flip(pinhole, 0), cv2.COLOR_RGBA2RGB)
         bright = {"day": 1.0, "dusk": 0.5}.get(stage.conditions.light, 0.2)
-        return self._camera_model.take(pinhole, ids[::-1].copy(), kept.maps, stage.camera, stage.conditions, bright, rng)
+        return self._camera_model.take(
+            pinhole, ids[::-1].copy(), kept.maps, stage.camera, stage.conditions, bright, rng
+        )
 
     def alone(self, stage: Stage, item: Item) -> np.ndarray:
         """The pixels (HxW bool) that an item of the stage would show if nothing stood before it."""
@@ -232,7 +234,7 @@ class Renderer:
         shading.set_values(program, view_projection=matrix, model=np.eye(4))
         kept.mesh.cast()
         for item, _, place, mesh in drawn:
-            if math.dist(item.position, stage.camera.position[:2]) < 60.0:
+            if math.dist(item.position, stage.camera.position[:2]) < 42.0:
                 program["model"].write(np.ascontiguousarray(place.T, dtype="f4").tobytes())
                 mesh.cast()
         return matrix

@@ -81,7 +81,9 @@ def street_items(stock: Stock) -> tuple[Item, ...]:
 
     for i in range(12):
         y = rng.uniform(0.5, 2.7) if i % 3 else rng.uniform(10.5, 13.5)
-        put("person", rng.uniform(-7, 9), y, rng.choice([0, 180]), pose="walk" if i % 4 else "stand", phase=rng.random())
+        put(
+            "person", rng.uniform(-7, 9), y, rng.choice([0, 180]), pose="walk" if i % 4 else "stand", phase=rng.random()
+        )
     put("stall_table", 3.5, 12.6, 180.0)
     put("umbrella", 3.7, 12.8)
     put("goods_crates", 5.4, 12.4)
@@ -106,7 +108,14 @@ def scenes(cache: Path, stock: Stock) -> np.ndarray:
     for name, conditions in CONDITIONS.items():
         stage = Stage(3.0, street, camera, conditions, items)
         cells.append(label(renderer.draw(stage, np.random.default_rng(2))[0], f"{name}, {stock}"))
-    layouts = (("pavement_row", "shops"), ("crossroads", "shops"), ("square", "square"), ("lane", "wall"), ("verge", "field"), ("pavement_row", "wall"))
+    layouts = (
+        ("pavement_row", "shops"),
+        ("crossroads", "shops"),
+        ("square", "square"),
+        ("lane", "wall"),
+        ("verge", "field"),
+        ("pavement_row", "wall"),
+    )
     for layout, beyond in layouts[: len(layouts) - len(CONDITIONS) % 2]:
         road = 4.5 if layout == "lane" else 7.0
         stage = Stage(3.0, Street(11, stock, layout, 3.0, road, 4.0, beyond), camera, CONDITIONS["day"], items)
