@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::authority::Authority;
 use crate::support::hub::{BYTES, Hub, finish, sha256, small};
 use crate::support::testcard;
 
@@ -195,23 +196,16 @@ fn a_mirror_and_a_proxy_are_used() {
 
 #[test]
 fn https_is_checked_and_kept() {
+    let authority = Authority::new();
+    let signed = authority.sign("hub", "127.0.0.1");
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("leaf.ext"), "subjectAltName=IP:127.0.0.1").unwrap();
-    for arguments in [
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 1 -subj /CN=test-ca",
-        "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=hub",
-        "x509 -req -in leaf.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out leaf.crt -days 1 -extfile leaf.ext",
-    ] {
-        let mut openssl = Command::new("openssl");
-        let made =
-            openssl.args(arguments.split(' ')).current_dir(folder.path()).output().expect("openssl is installed");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    }
+    fs::copy(signed.cert, folder.path().join("leaf.crt")).unwrap();
+    fs::copy(signed.key, folder.path().join("leaf.key")).unwrap();
     let hub = Hub::start_in(folder, &["leaf.crt", "leaf.key"]).and_small("plain");
     let fetch = |authorities: &str| finish(hub.models(&["fetch", "small"]).env("SSL_CERT_FILE", authorities));
     let (code, stdout, _) = fetch("/etc/ssl/certs/ca-certificates.crt");
     assert_eq!((code, stdout.contains("its certificate is not accepted")), (1, true), "{stdout}");
-    let trusted = hub.path("ca.crt").display().to_string();
+    let trusted = authority.ca().display().to_string();
     hub.list(&[("small", "downgrade")]);
     let (code, stdout, _) = fetch(&trusted);
     assert_eq!(

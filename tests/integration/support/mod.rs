@@ -1,5 +1,6 @@
 //! Real servers and paths that several tests share.
 
+pub(crate) mod authority;
 pub(crate) mod broker;
 pub(crate) mod clips;
 pub(crate) mod data;
