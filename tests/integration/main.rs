@@ -9,6 +9,8 @@ mod main_job;
 mod media;
 mod mqtt;
 mod replay;
+#[cfg(feature = "onnx")]
+mod runtime;
 mod store;
 mod support;
 mod testcard;
