@@ -85,8 +85,6 @@ pub enum Transport {
     Mqtt,
     /// As a file beside the event.
     Spool,
-    /// On demand, by `get-evidence`.
-    Pull,
     /// Not any more: deleted for age or space.
     Gone,
 }
@@ -268,7 +266,6 @@ fn evidence(entry: &EvidenceEntry, event_id: Uuid, crowding: bool, context: &Eve
             json!({ "mode": "mqtt", "topic": topic })
         }
         Transport::Spool => json!({ "mode": "spool", "file": format!("{}.jpg", entry.id) }),
-        Transport::Pull => json!({ "mode": "pull" }),
         Transport::Gone => json!({ "mode": "gone" }),
     };
     // The number of blurred heads would tell what the band withholds.

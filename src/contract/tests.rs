@@ -138,7 +138,7 @@ pub(super) fn built_with(step: &IncidentTransition, evidence: &[EvidenceEntry]) 
 #[test]
 fn every_event_built_is_valid() {
     for kind in Kind::ALL {
-        for transport in [Transport::Mqtt, Transport::Spool, Transport::Pull, Transport::Gone] {
+        for transport in [Transport::Mqtt, Transport::Spool, Transport::Gone] {
             let mut step = step(kind);
             check("envelope", &built(&step, transport));
             (step.revision, step.phase, step.related) = (2, Phase::Updated, Some(Uuid::from_u128(EVENT.as_u128() + 1)));

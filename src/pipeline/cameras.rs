@@ -74,13 +74,8 @@ impl<'a> CameraStarter<'a> {
                 return Ok(());
             }
         };
-        let watch = WatchCamera {
-            id: camera.id.clone(),
-            source,
-            decode: camera.decode,
-            look_interval: camera.look_interval,
-            ring_max_bytes: camera.ring_max_bytes,
-        };
+        let watch =
+            WatchCamera { id: camera.id.clone(), source, decode: camera.decode, ring_max_bytes: camera.ring_max_bytes };
         let (sender, inputs) = mpsc::channel(INPUTS);
         self.tell_unapplied(&camera.id, &sender).await?;
         self.inputs.insert(camera.id.clone(), sender);

@@ -11,6 +11,8 @@ mod media;
 mod models;
 mod mqtt;
 mod replay;
+#[cfg(feature = "onnx")]
+mod runtime;
 mod store;
 mod support;
 mod testcard;

@@ -248,12 +248,6 @@ impl CameraAnalyzer {
         self.watches.iter().filter_map(|watch| watch.next_deadline(self.core.now)).chain(lost).min()
     }
 
-    /// Whether this incident is being reported now.
-    #[must_use]
-    pub fn is_open(&self, event_id: Uuid) -> bool {
-        self.open_incidents().any(|open| open == event_id)
-    }
-
     /// The incidents that are being reported. One that was stored as open and is not among them after
     /// [`Self::new`] is nobody's: [`lifecycle::orphaned`](super::lifecycle::orphaned) ends it.
     pub fn open_incidents(&self) -> impl Iterator<Item = Uuid> + '_ {

@@ -11,6 +11,7 @@
 //! a duration, a schedule's end.
 
 mod incident;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -112,15 +113,15 @@ impl Lifecycle {
     }
 
     pub(crate) fn wants_dense_looks(&self, at: Timestamp) -> bool {
-        self.open.as_ref().is_some_and(|incident| incident.is_verifying(at))
-            || self.ended.as_ref().is_some_and(|ended| self.open.is_none() && ended.is_verifying(at))
+        self.open.as_ref().is_some_and(|incident| incident.verification().is_due(at))
+            || self.ended.as_ref().is_some_and(|ended| self.open.is_none() && ended.verification().is_due(at))
     }
 
     /// When a verification wants its first look.
     pub(crate) fn next_look(&self) -> Option<Timestamp> {
         match (&self.open, &self.ended) {
-            (Some(incident), _) => incident.verification_due(),
-            (None, ended) => ended.as_ref().and_then(Ended::verification_due),
+            (Some(incident), _) => incident.verification().due(),
+            (None, ended) => ended.as_ref().and_then(|ended| ended.verification().due()),
         }
     }
 
