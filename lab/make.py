@@ -68,9 +68,9 @@ def _clips(options: argparse.Namespace) -> None:
 
 
 def _clip(options: argparse.Namespace) -> None:
+    from gridlab.drawing import draw_scene
     from gridlab.output.looks import write_clip
     from gridlab.profile import PROFILES
-    from gridlab.scene import draw_scene
 
     scene = draw_scene(_story(options.story), options.seed, options.stock, PROFILES["short"])
     write_clip(scene, options.out, options.codec, options.gop, options.drawn_fps, options.cache)

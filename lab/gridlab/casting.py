@@ -126,7 +126,9 @@ def _propose(part: Part, spot: Spot, stage: Set, rng: np.random.Generator, known
     gap = float(spot.gap.draw(rng, known))
     if spot.relation == "in":
         zone = stage.zones[spot.of]
-        return Place(_between(rng, zone.x0, zone.x1, half_x + gap), _between(rng, zone.y0, zone.y1, half_y + gap), heading)
+        return Place(
+            _between(rng, zone.x0, zone.x1, half_x + gap), _between(rng, zone.y0, zone.y1, half_y + gap), heading
+        )
     if spot.relation == "outside":
         return _outside(stage.zones[spot.of], spot.side, gap, (half_x, half_y), heading, rng)
     if spot.relation == "on":
@@ -157,8 +159,10 @@ def _outside(
     sides = {"any": ("left", "right", "front", "back"), "along": ("left", "right"), "across": ("front", "back")}
     chosen = str(rng.choice(sides.get(side, (side,))))
     x = float(rng.uniform(area.x0, area.x1))
-    y = float(rng.uniform(area.y0, area.y1)) if area.y1 - area.y0 < 2 * half[1] + 0.5 else _between(
-        rng, area.y0, area.y1, half[1]
+    y = (
+        float(rng.uniform(area.y0, area.y1))
+        if area.y1 - area.y0 < 2 * half[1] + 0.5
+        else _between(rng, area.y0, area.y1, half[1])
     )
     if chosen in ("left", "right"):
         x = area.x0 - half[0] - gap if chosen == "left" else area.x1 + half[0] + gap

@@ -88,6 +88,13 @@ def strip(street: Street, place: str) -> Area:
     return Area(-REACH_M, low, REACH_M, high)
 
 
+def footway(street: Street, place: str) -> Area:
+    """Where people walk along a strip: clear of the lamps and trees at the far kerb."""
+    band = strip(street, place)
+    inset = 1.4 if place == "far_pavement" else 0.4
+    return Area(band.x0, band.y0 + inset, band.x1, band.y1 - 0.4)
+
+
 def draw_zone(recipe: ZoneRecipe, street: Street, rng: np.random.Generator, known: Known, around: float) -> Area:
     """The zone's rectangle, with its middle near `around` along the street."""
     band = strip(street, recipe.on)
@@ -173,3 +180,20 @@ def polygon_area(points: np.ndarray) -> float:
     """Area of a simple polygon, in the unit of its points squared."""
     x, y = points[:, 0], points[:, 1]
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def convex_hull(points: np.ndarray) -> np.ndarray:
+    """Outline (Mx2, counter-clockwise) of points (Nx2), by the monotone chain."""
+    ordered = sorted(map(tuple, np.round(points, 5)))
+    chains: list[list[tuple[float, float]]] = []
+    for sequence in (ordered, ordered[::-1]):
+        chain: list[tuple[float, float]] = []
+        for x, y in sequence:
+            while len(chain) > 1:
+                (ax, ay), (bx, by) = chain[-2], chain[-1]
+                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        chains.append(chain[:-1])
+    return np.array(chains[0] + chains[1])

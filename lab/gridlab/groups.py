@@ -7,7 +7,7 @@ import numpy as np
 
 from gridlab.assets import ASSETS
 from gridlab.casting import NoRoom, Place, Set
-from gridlab.ground import REACH_M, Area, strip
+from gridlab.ground import REACH_M, Area, footway, strip
 from gridlab.mover import Mover
 from gridlab.reader import StoryError
 from gridlab.routes import walk_round
@@ -18,7 +18,7 @@ from gridlab.values import Known, Value
 NewMover = Callable[[str, tuple[float, float, float], str], Mover]
 _KEYS = {
     "flow": {"rate", "speed", "umbrellas", "bags", "from", "until", "on", "zone"},
-    "gather": {"begin", "over", "until", "leave_over", "umbrellas", "spread", "sitting", "centre"},
+    "gather": {"begin", "over", "until", "leave_over", "umbrellas", "spread", "sitting"},
     "traffic": {"rate", "speed", "from", "until", "lane", "asset"},
 }
 _CARRIED = ("bag",)
@@ -49,12 +49,19 @@ class Settings:
 
 
 def flow(
-    actor: Actor, scene: Set, obstacles: list[Area], length: float, rng: np.random.Generator, known: Known, new: NewMover
+    actor: Actor,
+    scene: Set,
+    obstacles: list[Area],
+    length: float,
+    rng: np.random.Generator,
+    known: Known,
+    new: NewMover,
 ) -> None:
     """People who walk along a strip of the street, from one end to the other."""
     own = Settings(actor, rng, known)
     rate, first, last = own.number("rate", 10.0), own.number("from", -45.0), own.number("until", length)
-    band = scene.zones.get(own.text("zone", "")) or strip(scene.street, own.text("on", "far_pavement"))
+    zone = scene.zones.get(own.text("zone", ""))
+    band = zone.grown(-0.3) if zone else footway(scene.street, own.text("on", "far_pavement"))
     umbrellas, bags = own.number("umbrellas", 0.0), own.number("bags", 0.3)
     count = rng.poisson(max(0.0, rate * (last - first) / 60.0))
     for begun in np.sort(rng.uniform(first, last, count)):
@@ -62,7 +69,7 @@ def flow(
         pace = float(speed.draw(rng, known)) if speed else float(rng.uniform(*WALKING))
         sign = float(rng.choice([-1.0, 1.0]))
         start, stop = (
-            (scene.middle + end * sign * REACH_M * 0.75, float(rng.uniform(band.y0 + 0.3, band.y1 - 0.3))) for end in (-1, 1)
+            (scene.middle + end * sign * REACH_M * 0.75, float(rng.uniform(band.y0, band.y1))) for end in (-1, 1)
         )
         stop = (stop[0], start[1] + (stop[1] - start[1]) * 0.4)
         asset, scale = _somebody(rng)
@@ -71,8 +78,10 @@ def flow(
         timed = _timed_walk(walk_round(start, stop, obstacles), pace)
         for index, (offset, point) in enumerate(timed):
             following = timed[min(index + 1, len(timed) - 1)][1]
-            heading = math.degrees(math.atan2(following[1] - point[1], following[0] - point[0])) if following != point else (
-                mover.headings[-1]
+            heading = (
+                math.degrees(math.atan2(following[1] - point[1], following[0] - point[0]))
+                if following != point
+                else (mover.headings[-1])
             )
             if index and abs(heading - mover.headings[-1]) > 1.0:
                 mover.add(begun + offset, point, mover.headings[-1], "walk", carries)
@@ -82,7 +91,13 @@ def flow(
 
 
 def gather(
-    actor: Actor, scene: Set, obstacles: list[Area], length: float, rng: np.random.Generator, known: Known, new: NewMover
+    actor: Actor,
+    scene: Set,
+    obstacles: list[Area],
+    length: float,
+    rng: np.random.Generator,
+    known: Known,
+    new: NewMover,
 ) -> dict[str, float]:
     """People who come to one place, stand there and go. Marks: `first`, `full` (min_people stand), `thin`, `gone`."""
     own = Settings(actor, rng, known)
@@ -126,8 +141,10 @@ def stand_places(actor: Actor, scene: Set, count: int, spread: float, rng: np.ra
     elif actor.spot.relation == "outside":
         zone, gap = scene.zones[actor.spot.of], float(actor.spot.gap.draw(rng, Known()))
         left = rng.random() < 0.5
-        ground = Area(zone.x0 - gap - 7.0, zone.y0 + 0.3, zone.x0 - gap, zone.y1 - 0.3) if left else Area(
-            zone.x1 + gap, zone.y0 + 0.3, zone.x1 + gap + 7.0, zone.y1 - 0.3
+        ground = (
+            Area(zone.x0 - gap - 7.0, zone.y0 + 0.3, zone.x0 - gap, zone.y1 - 0.3)
+            if left
+            else Area(zone.x1 + gap, zone.y0 + 0.3, zone.x1 + gap + 7.0, zone.y1 - 0.3)
         )
     else:
         other = scene.parts[actor.spot.of]
@@ -152,7 +169,13 @@ def stand_places(actor: Actor, scene: Set, count: int, spread: float, rng: np.ra
 
 
 def traffic(
-    actor: Actor, scene: Set, obstacles: list[Area], length: float, rng: np.random.Generator, known: Known, new: NewMover
+    actor: Actor,
+    scene: Set,
+    obstacles: list[Area],
+    length: float,
+    rng: np.random.Generator,
+    known: Known,
+    new: NewMover,
 ) -> None:
     """Vehicles that drive through, in lanes that nothing stands in."""
     own = Settings(actor, rng, known)
@@ -195,9 +218,9 @@ def _carried(rng: np.random.Generator, umbrellas: float, bags: float) -> tuple[s
 
 def _edge(scene: Set, place: Place, rng: np.random.Generator) -> tuple[float, float]:
     road = strip(scene.street, "carriageway")
-    band = strip(scene.street, "near_pavement" if place.y < road.middle[1] else "far_pavement")
+    band = footway(scene.street, "near_pavement" if place.y < road.middle[1] else "far_pavement")
     sign = float(rng.choice([-1.0, 1.0]))
-    return scene.middle + sign * REACH_M * 0.75, float(rng.uniform(band.y0 + 0.3, band.y1 - 0.3))
+    return scene.middle + sign * REACH_M * 0.75, float(rng.uniform(band.y0, band.y1))
 
 
 def _walk(

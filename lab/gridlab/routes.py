@@ -44,7 +44,9 @@ def _round(a: Point, b: Point, obstacles: list[Area], depth: int) -> list[Point]
         ends = [(edge.x0, side), (edge.x1, side)]
         ends = ends if a[0] <= b[0] else ends[::-1]
         others = [o for o in obstacles if o is not first]
-        way = _round(a, ends[0], others, depth - 1)[:-1] + _round(ends[0], ends[1], others, depth - 2 if depth > 2 else 0)
+        way = _round(a, ends[0], others, depth - 1)[:-1] + _round(
+            ends[0], ends[1], others, depth - 2 if depth > 2 else 0
+        )
         way = way[:-1] + _round(ends[1], b, others, depth - 1)
         length = length_of(way)
         if length < best_length:

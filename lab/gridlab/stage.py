@@ -91,6 +91,8 @@ class Street:
     far_pavement: float = 4.0
     # Ground of the far side beyond the pavement: "shops", "wall", "field", "square".
     beyond: str = "shops"
+    # Corners of the convex ground over which no tree or bush grows: what the camera was put up to see.
+    clear: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Story files: what happens, with the ranges within which a seed may settle it. See lab/scenarios/README.md."""
+"""Story files: what happens, with the ranges within which a seed may settle it. See lab/README.md."""
 
 import hashlib
 import tomllib
@@ -18,8 +18,19 @@ WEATHERS = ("dry", "cloudy", "wet", "rain", "fog", "snow", "shadows")
 LAYOUTS = ("pavement_row", "two_sides", "crossroads", "square", "lane", "verge")
 VERBS = ("come", "be", "arrive", "walk", "drive", "stay", "sit", "bend", "tip", "leave", "vanish")
 GROUPS = ("flow", "gather", "traffic")
-EFFECTS = ("turn_camera", "cover_lens", "clouds", "headlamps", "rain", "shake", "switch_light", "lights_out", "snowfall",
-           "fog", "exposure")  # fmt: skip
+EFFECTS = (
+    "turn_camera",
+    "cover_lens",
+    "clouds",
+    "headlamps",
+    "rain",
+    "shake",
+    "switch_light",
+    "lights_out",
+    "snowfall",
+    "fog",
+    "exposure",
+)
 SPOTS = ("in", "outside", "on", "beside", "over", "tail_of", "at_kerb", "ahead_of")
 
 
@@ -261,7 +272,9 @@ def _actor(table: Table, index: int) -> Actor:
 
 def _usual_scale(asset: Value) -> Value:
     names = asset.content if asset.form == "choice" else (asset.content,)
-    spread = 0.06 if any(name in ("person", "car", "van", "bus", "truck_tipper", "truck_flat") for name in names) else 0.14
+    spread = (
+        0.06 if any(name in ("person", "car", "van", "bus", "truck_tipper", "truck_flat") for name in names) else 0.14
+    )
     return Value("uniform", (1 - spread, 1 + spread), "")
 
 
@@ -300,5 +313,3 @@ def _check_names(story: Story) -> None:
             known = zones if spot.relation in ("in", "outside", "at_kerb") else actors
             if spot.of not in known:
                 raise StoryError(story.file, actor.key, f"{spot.relation} `{spot.of}`, which is not in this story")
-
-

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gridlab.casting import PEOPLE, RIDDEN, Part, Place
-from gridlab.ground import REACH_M, Area, strip
+from gridlab.ground import REACH_M, Area, footway, strip
 from gridlab.mover import Mover
 from gridlab.reader import StoryError
 from gridlab.routes import heading_of, length_of, swing, timed_drive, walk_round
@@ -134,7 +134,9 @@ class Cursor:
 
     def _way_to(self, goal: Place) -> list[tuple[float, float]]:
         assert self.place is not None
-        return [self.place.point, goal.point] if self.rides else walk_round(self.place.point, goal.point, self.obstacles)
+        return (
+            [self.place.point, goal.point] if self.rides else walk_round(self.place.point, goal.point, self.obstacles)
+        )
 
     def _travel(self, timed: list[tuple[float, tuple[float, float]]], begun: float) -> None:
         pose = "drive" if self.rides else "walk"
@@ -206,8 +208,8 @@ class Cursor:
         if self.rides:
             quarter = (road.y1 - road.y0) / 4
             return road.y0 + quarter if sign > 0 else road.y1 - quarter
-        band = strip(self.street, "near_pavement" if y < road.middle[1] else "far_pavement")
-        return float(self.rng.uniform(band.y0 + 0.4, band.y1 - 0.4))
+        band = footway(self.street, "near_pavement" if y < road.middle[1] else "far_pavement")
+        return float(self.rng.uniform(band.y0, band.y1))
 
     def _mark(self, verb: str, begun: float, done: float) -> None:
         name = f"{self.part.actor.id}.{verb}"

@@ -1,4 +1,4 @@
-"""What is really in every picture, from the scene alone: boxes with their visible share, and what lies on the ground."""
+"""What is really in every picture, from the scene alone: boxes with visible shares, and what lies on the ground."""
 
 import math
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from gridlab.assets import ASSETS
-from gridlab.ground import clip_polygon
+from gridlab.ground import clip_polygon, convex_hull
 from gridlab.mover import Mover
-from gridlab.render.projection import NEAR, _hull, project
+from gridlab.outline import outline_points
+from gridlab.render.projection import NEAR, project
 from gridlab.scene import Scene
 from gridlab.stage import Camera, Item
 
@@ -89,7 +90,9 @@ def hulls(mover: Mover, times: np.ndarray) -> np.ndarray:
     index = mover.index(times)
     poses = sorted({mover.poses[i] for i in index})
     local_of = {
-        pose: _hull(Item(0, mover.asset, (0.0, 0.0), scale=mover.scale, pose=pose, phase=0.75 if pose == "tip" else 0.1))
+        pose: outline_points(
+            Item(0, mover.asset, (0.0, 0.0), scale=mover.scale, pose=pose, phase=0.75 if pose == "tip" else 0.1)
+        )
         for pose in poses
     }
     local = np.stack([local_of[mover.poses[i]] for i in index])
@@ -198,20 +201,3 @@ def _beam(mover: Mover, moment: np.ndarray) -> np.ndarray:
         y = xy[0, 1] + ahead * math.sin(turn) + aside * math.cos(turn)
         points.append((x, y, 0.0))
     return np.array(points)
-
-
-def convex_hull(points: np.ndarray) -> np.ndarray:
-    """Outline (Mx2) of points (Nx2), by the monotone chain."""
-    ordered = sorted(map(tuple, np.round(points, 5)))
-    chains: list[list[tuple[float, float]]] = []
-    for sequence in (ordered, ordered[::-1]):
-        chain: list[tuple[float, float]] = []
-        for x, y in sequence:
-            while len(chain) > 1:
-                (ax, ay), (bx, by) = chain[-2], chain[-1]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                chain.pop()
-            chain.append((x, y))
-        chains.append(chain[:-1])
-    return np.array(chains[0] + chains[1])

@@ -95,7 +95,7 @@ def parse_value(table: Table, key: str, raw: Any) -> Value:
         return Value(form, tuple(content), where)
     if form == "after":
         if not isinstance(content, str):
-            raise table.error(key, "after needs the name of a moment such as \"stall.come\"")
+            raise table.error(key, 'after needs the name of a moment such as "stall.come"')
         plus = parse_value(table, f"{key}.plus", raw["plus"]) if "plus" in raw else None
         return Value(form, content, where, plus)
     if isinstance(content, (int, float)) and form != "uniform":

@@ -61,7 +61,9 @@ class Weather:
         camera = self.camera
         for happening in self.happenings:
             if happening.do == "turn_camera":
-                share = _ramp(time, happening.at, happening.at + 2.0) - _ramp(time, happening.until, happening.until + 2.0)
+                share = _ramp(time, happening.at, happening.at + 2.0) - _ramp(
+                    time, happening.until, happening.until + 2.0
+                )
                 if share > 0:
                     camera = turned(camera, happening.amount["heading"] * share, happening.amount["tilt"] * share)
         return camera
@@ -86,7 +88,9 @@ def draw_weather(story: Story, camera: Camera, rng: np.random.Generator, known: 
     """The scene's conditions within what the story allows."""
     light = story.lights[int(rng.integers(len(story.lights)))]
     kind = story.weathers[int(rng.integers(len(story.weathers)))]
-    cloud = {"dry": rng.uniform(0, 0.4), "shadows": rng.uniform(0, 0.15), "cloudy": rng.uniform(0.5, 0.9)}.get(kind, 0.85)
+    cloud = {"dry": rng.uniform(0, 0.4), "shadows": rng.uniform(0, 0.15), "cloudy": rng.uniform(0.5, 0.9)}.get(
+        kind, 0.85
+    )
     base = Conditions(
         light=light,
         sun_azimuth_deg=float(rng.uniform(0, 360)),
@@ -116,7 +120,10 @@ def _settle(effect: Effect, rng: np.random.Generator, known: Known, length: floa
     at = drawn.pop("at", 0.0)
     until = at + drawn.pop("for") if "for" in drawn else _AMPLE
     usual = {
-        "turn_camera": {"heading": float(rng.choice([-1, 1]) * rng.uniform(35, 70)), "tilt": float(rng.uniform(-8, 12))},
+        "turn_camera": {
+            "heading": float(rng.choice([-1, 1]) * rng.uniform(35, 70)),
+            "tilt": float(rng.uniform(-8, 12)),
+        },
         "cover_lens": {"share": float(rng.uniform(0.85, 1.0))},
         "clouds": {"period": float(rng.uniform(15, 50))},
         "headlamps": {"period": float(rng.uniform(6, 15))},
@@ -153,8 +160,12 @@ def _apply(now: Conditions, happening: Happening, time: float, sway: tuple[float
         return replace(now, exposure=now.exposure * (1.0 + 0.7 * flash))
     if do == "rain":
         share = _on(happening, time, 12.0)
-        wet = _ramp(time, happening.at, happening.at + 30.0) * (1.0 - 0.5 * _ramp(time, happening.until, happening.until + 90))
-        return replace(now, rain=max(now.rain, amount["share"] * share), wet=max(now.wet, wet), cloud=max(now.cloud, 0.9 * share))
+        wet = _ramp(time, happening.at, happening.at + 30.0) * (
+            1.0 - 0.5 * _ramp(time, happening.until, happening.until + 90)
+        )
+        return replace(
+            now, rain=max(now.rain, amount["share"] * share), wet=max(now.wet, wet), cloud=max(now.cloud, 0.9 * share)
+        )
     if do == "shake":
         return replace(now, shake_px=_shake(time, amount["pixels"] * _on(happening, time, 2.0), sway))
     if do == "switch_light":

@@ -4,7 +4,9 @@
 
 pub mod check;
 pub mod emit_test;
+pub mod eval;
 mod exit;
+pub mod models;
 pub mod output;
 pub mod probe;
 pub mod replay;
@@ -20,6 +22,7 @@ pub use exit::Exit;
 
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::{self, Config};
+use crate::evaluation::scene::{SceneError, SceneErrors};
 use crate::telemetry::{self, LogFormat};
 
 const EVERY_COMMAND: &str = "Options of every command";
@@ -30,7 +33,7 @@ Exit codes:
   1  something failed while it ran
   2  the command line is not understood
   3  the configuration is missing or has mistakes
-  4  the configuration is right, but something that it names does not work";
+  4  the configuration is right, but something that it names does not work; or a model is missing or wrong";
 
 /// Watches street cameras and reports suspected encroachment, dumping and crowding as grid events.
 #[derive(Debug, Parser)]
@@ -77,12 +80,24 @@ pub enum Command {
     /// that would have been sent, one JSON object a line. The same clip and configuration give the same
     /// lines. Nothing is sent and nothing is kept.
     Replay(replay::ReplayArgs),
+    /// Say how often the rules are right, on scenes whose truth is known
+    ///
+    /// Runs every scene folder below DIR through the rules of its own configuration, from its clip or from
+    /// its journal, compares what they report with what really happened, and prints precision, recall, false
+    /// alarms a day and time to open, by kind, condition and story. docs/truth.md says what a scene folder
+    /// is, docs/evaluation.md how to label clips of your own and how to read the figures.
+    Eval(eval::EvalArgs),
     /// Say what a camera's stream is, and which settings suit it
     ///
     /// Connects to one camera, watches for some seconds, and says what comes: codec, picture size, pictures
     /// per second, distance of the keyframes, kind of login, and the settings that suit it. Needs no
     /// configuration. The camera is asked once: a wrong password is not tried again.
     Probe(probe::ProbeArgs),
+    /// Fetch a public model, list what there is, verify what is here
+    ///
+    /// Fetches models from the catalogue that is part of the program, each with its manifest, and checks size
+    /// and SHA-256 before a file gets its name. docs/models.md says how to choose.
+    Models(models::ModelsArgs),
     /// Print a schema: of events, answers, commands, or the configuration
     ///
     /// Prints one of the documents that this program keeps to, for validating, for code generators, and for
@@ -125,7 +140,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::execute(args, global),
         Command::Check(args) => check::execute(args, global),
         Command::Replay(args) => replay::execute(args, global),
+        Command::Eval(args) => eval::execute(args),
         Command::Probe(args) => probe::execute(args),
+        Command::Models(args) => models::execute(args, global),
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
     }
@@ -141,8 +158,20 @@ fn report(error: &anyhow::Error) -> Exit {
         }
         return Exit::Configuration;
     }
+    if let Some(errors) = scene_errors(error) {
+        for error in errors {
+            tracing::error!("{error}");
+        }
+        return Exit::Configuration;
+    }
     tracing::error!("{error:#}");
     if error.is::<UsageError>() { Exit::Usage } else { Exit::Failure }
+}
+
+/// Mistakes in scene folders, wherever they were found.
+fn scene_errors(error: &anyhow::Error) -> Option<&[SceneError]> {
+    let all = error.downcast_ref::<SceneErrors>().map(|errors| &errors.0[..]);
+    all.or_else(|| error.downcast_ref::<SceneError>().map(std::slice::from_ref))
 }
 
 /// Arguments that are well formed but make no sense together.

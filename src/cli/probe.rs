@@ -88,7 +88,7 @@ impl ProbeArgs {
 fn advice(error: address::AddressError) -> &'static str {
     match error {
         address::AddressError::Credentials => "use --username and --password-file: other users can see this line",
-        address::AddressError::Malformed => "write rtsp://host:554/path",
+        address::AddressError::Malformed => "write rtsp://host:554/path; to try a clip, use `gridwatch replay`",
         address::AddressError::Tls => error.advice(),
     }
 }
@@ -107,7 +107,7 @@ pub fn execute(args: &ProbeArgs) -> anyhow::Result<Exit> {
         let options = Evidence { max_bytes: 4 << 20, max_width: report.snapshot.width };
         // No model has looked: nothing in it is redacted.
         let picture = make_picture(&report.snapshot, Some(&[]), &[], &options)?;
-        write_private(path, &picture.jpeg).with_context(|| path.display().to_string())?;
+        write_private(path, &picture.jpeg).with_context(|| format!("writing the snapshot {}", path.display()))?;
         output::line(&format!("snapshot: {} (not redacted)", path.display()))?;
     }
     Ok(Exit::Success)
@@ -125,13 +125,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 fn describe(report: &ProbeReport) -> Vec<String> {
     let info = &report.info;
-    let or_unknown =
-        |value: Option<f32>, unit: &str| value.map_or("unknown".to_owned(), |value| format!("{value:.1} {unit}"));
     let mut lines = vec![
         format!("codec: {}", info.codec),
         format!("size: {}x{}", info.width, info.height),
-        format!("rate: {}", or_unknown(info.frame_rate, "pictures per second")),
-        format!("keyframes: every {}", or_unknown(info.keyframe_s, "s")),
+        info.frame_rate.map_or("rate: unknown".to_owned(), |rate| format!("rate: {rate:.1} pictures per second")),
+        info.keyframe_s
+            .map_or("keyframes: fewer than two seen".to_owned(), |gap| format!("keyframes: every {gap:.1} s")),
     ];
     lines.extend(report.transport.map(|transport| format!("transport: {transport:?}").to_lowercase()));
     lines.extend(report.authentication.map(|login| format!("login: {login:?}").to_lowercase()));

@@ -30,6 +30,8 @@ pub enum Document {
     Feedback,
     /// JSON Schema of a command
     Command,
+    /// JSON Schema of the answer to a command
+    Response,
     /// JSON Schema of the gateway's presence
     State,
     /// JSON Schema of what runs in the gateway
@@ -53,6 +55,7 @@ pub fn execute(args: &SchemaArgs) -> anyhow::Result<Exit> {
         | Document::Envelope
         | Document::Feedback
         | Document::Command
+        | Document::Response
         | Document::State
         | Document::Info
         | Document::CameraState

@@ -88,6 +88,8 @@ pub struct Mqtt {
     pub root_topic: String,
     /// Seconds between pings.
     pub keep_alive: Duration,
+    /// `None`: the gateway's id.
+    pub username: Option<String>,
     /// `None`: no password is sent.
     pub password: Option<SecretRef>,
     /// `None`: plain TCP.

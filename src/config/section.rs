@@ -1,6 +1,7 @@
 //! A table under validation: collects what is wrong with it, by key.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::key_path::KeyPath;
@@ -75,6 +76,16 @@ impl Section {
         let value = self.required(key, value)?;
         if value.trim().is_empty() {
             self.error(key, "is empty", format!("`{key}` must be given here"));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// The path, or a complaint that it is missing or empty: an empty one would name the folder of the file.
+    pub(super) fn required_path(&self, key: &str, value: Option<PathBuf>) -> Option<PathBuf> {
+        let value = self.required(key, value)?;
+        if value.as_os_str().is_empty() {
+            self.error(key, "is empty", format!("`{key}` must name a file"));
             return None;
         }
         Some(value)

@@ -120,3 +120,33 @@ pub struct Response {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{at, check, validator, zone};
+    use super::*;
+
+    #[test]
+    fn answers_say_what_they_have_to() {
+        let answer = |command: &str, status, detail: Option<&str>, result| {
+            let (command, detail) = (command.to_owned(), detail.map(str::to_owned));
+            json!(Response { command, status, at: SiteTime::new(at(0), &zone()), detail, result })
+        };
+        check("response", &answer("ping", Status::Ok, None, None));
+        check("response", &answer("resync", Status::Ok, None, Some(json!({"messages": 7}))));
+        check("response", &answer("resync", Status::Refused, Some("give either `since` or `since_seq`"), None));
+        check("response", &answer("mute", Status::Unsupported, Some("not in this version"), None));
+        let wrong = [
+            answer("resync", Status::Ok, None, None),
+            answer("ping", Status::Ok, None, Some(json!({"messages": 7}))),
+            answer("verify", Status::Failed, None, None),
+            answer("mute", Status::Ok, None, None),
+        ];
+        let validator = validator("response");
+        for answer in wrong {
+            assert!(!validator.is_valid(&answer), "{answer:#}");
+        }
+    }
+}

@@ -62,8 +62,9 @@ pub struct Redaction {
     pub state: RedactionState,
     /// Head regions blurred.
     pub persons: u32,
-    /// Plate bands blurred.
-    pub plates: u32,
+    /// Plate bands blurred; `None` if the model knows no vehicles, so that nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plates: Option<u32>,
 }
 
 /// Whether anything was blurred. The schema's `failed_withheld` is never said: a picture that could not be
@@ -84,8 +85,6 @@ pub enum Transport {
     Mqtt,
     /// As a file beside the event.
     Spool,
-    /// On demand, by `get-evidence`.
-    Pull,
     /// Not any more: deleted for age or space.
     Gone,
 }
@@ -267,7 +266,6 @@ fn evidence(entry: &EvidenceEntry, event_id: Uuid, crowding: bool, context: &Eve
             json!({ "mode": "mqtt", "topic": topic })
         }
         Transport::Spool => json!({ "mode": "spool", "file": format!("{}.jpg", entry.id) }),
-        Transport::Pull => json!({ "mode": "pull" }),
         Transport::Gone => json!({ "mode": "gone" }),
     };
     // The number of blurred heads would tell what the band withholds.

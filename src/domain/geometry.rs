@@ -147,6 +147,29 @@ impl Polygon {
         if area > 0.0 { self.0.intersection(&rect).unsigned_area() / area } else { 0.0 }
     }
 
+    /// The parts inside of the horizontal line at `y`, as start and end, from left to right.
+    #[must_use]
+    pub fn row_spans(&self, y: f64) -> Vec<(f64, f64)> {
+        self.spans(y, |corner| (corner.y, corner.x))
+    }
+
+    /// The parts inside of the vertical line at `x`, as start and end, from top to bottom.
+    #[must_use]
+    pub fn column_spans(&self, x: f64) -> Vec<(f64, f64)> {
+        self.spans(x, |corner| (corner.x, corner.y))
+    }
+
+    /// `axes` gives a corner's coordinate across the line, and the one along it.
+    fn spans(&self, at: f64, axes: impl Fn(Coord<f64>) -> (f64, f64)) -> Vec<(f64, f64)> {
+        let crossing = |edge: geo::Line<f64>| {
+            let ((a, from), (b, to)) = (axes(edge.start), axes(edge.end));
+            ((a <= at) != (b <= at)).then(|| from + (at - a) / (b - a) * (to - from))
+        };
+        let mut crossings: Vec<f64> = self.0.exterior().lines().filter_map(crossing).collect();
+        crossings.sort_by(f64::total_cmp);
+        crossings.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+    }
+
     /// Share of the picture inside the polygon, 0–1.
     #[must_use]
     pub fn area(&self) -> f64 {
@@ -199,6 +222,17 @@ mod tests {
         let zone = polygon(&[(0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (0.0, 1.0)]).expect("a rectangle");
         let bbox = BoundingBox { left: 0.2, top: 0.25, width: 0.2, height: 0.5 };
         assert!((zone.coverage_of(&bbox) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn lines_through_a_notch_have_two_parts() {
+        let notched =
+            polygon(&[(0.0, 0.0), (0.2, 0.0), (0.2, 0.7), (0.8, 0.7), (0.8, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]);
+        let notched = notched.expect("a polygon");
+        assert_eq!(notched.row_spans(0.5), [(0.0, 0.2), (0.8, 1.0)]);
+        assert_eq!(notched.row_spans(0.9), [(0.0, 1.0)]);
+        assert_eq!(notched.column_spans(0.5), [(0.7, 1.0)]);
+        assert_eq!(notched.column_spans(1.5), []);
     }
 
     #[test]

@@ -94,11 +94,13 @@ pub enum EvidenceRole {
 pub struct SnapshotId(pub u64);
 
 /// The analyzer's wish about the picture it has just been given (or one it had kept).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotRequest {
     /// Keep the current picture under this name.
     Keep(SnapshotId),
+    /// Keep it with nobody left to be seen in this zone: it shows crowding there.
+    KeepCrowd(SnapshotId, String),
     /// The named picture will not be needed.
     Discard(SnapshotId),
 }

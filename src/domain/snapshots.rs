@@ -22,10 +22,22 @@ impl Snapshots {
 
     /// Asks for the picture that is being handled, taken at `at`.
     pub(crate) fn keep(&mut self, role: EvidenceRole, at: Timestamp) -> EvidenceRef {
-        let snapshot = SnapshotId(self.next);
-        self.next += 1;
+        let snapshot = self.name();
         self.requests.push_back(SnapshotRequest::Keep(snapshot));
         EvidenceRef { snapshot, role, captured_at: at }
+    }
+
+    /// As [`Self::keep`], of people who stand together in `zone`.
+    pub(crate) fn keep_crowd(&mut self, zone: &str, role: EvidenceRole, at: Timestamp) -> EvidenceRef {
+        let snapshot = self.name();
+        self.requests.push_back(SnapshotRequest::KeepCrowd(snapshot, zone.to_owned()));
+        EvidenceRef { snapshot, role, captured_at: at }
+    }
+
+    fn name(&mut self) -> SnapshotId {
+        let snapshot = SnapshotId(self.next);
+        self.next += 1;
+        snapshot
     }
 
     /// Gives up a picture that no transition was given.

@@ -2,9 +2,12 @@
 //!
 //! YUV → RGB → private ground blackened, heads and plates mosaicked → scaled down → JPEG. Redaction
 //! comes before scaling: no resampling filter ever sees what it removed. There is no face or plate
-//! detector; regions follow from the boxes, with margins (`redact`).
+//! detector; regions follow from the boxes, with margins (`redact`). In a picture of crowding the whole
+//! zone goes (`crowd`).
 
+mod crowd;
 mod jpeg;
+mod mosaic;
 mod redact;
 mod rgb;
 
@@ -13,8 +16,9 @@ use sha2::{Digest, Sha256};
 use crate::config;
 use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;
-use crate::domain::geometry::Polygon;
+use crate::domain::geometry::{Point, Polygon};
 
+use crowd::CrowdArea;
 use redact::Regions;
 use rgb::RgbPicture;
 
@@ -42,7 +46,7 @@ impl std::fmt::Debug for Picture {
 /// What was made unrecognisable in a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redaction {
-    /// Boxes of persons whose head region was mosaicked.
+    /// Boxes of persons whose head region, or all, was mosaicked.
     pub persons: u32,
     /// Boxes of vehicles whose plate band was mosaicked.
     pub plates: u32,
@@ -116,14 +120,38 @@ pub fn make_picture(
     masks: &[Polygon],
     options: &config::Evidence,
 ) -> Result<Picture, EvidenceError> {
-    let regions = Regions::of(boxes.ok_or(EvidenceError::PersonsUnknown)?, frame.width, frame.height)?;
+    redacted_picture(frame, boxes, (masks, None), options)
+}
+
+/// As [`make_picture`], of crowding in `zone`: whoever may stand there is mosaicked whole, found by the
+/// model or not.
+pub fn make_crowd_picture(
+    frame: &Frame,
+    boxes: Option<&[Detection]>,
+    (masks, zone): (&[Polygon], &Polygon),
+    options: &config::Evidence,
+) -> Result<Picture, EvidenceError> {
+    redacted_picture(frame, boxes, (masks, Some(zone)), options)
+}
+
+fn redacted_picture(
+    frame: &Frame,
+    boxes: Option<&[Detection]>,
+    (masks, crowd): (&[Polygon], Option<&Polygon>),
+    options: &config::Evidence,
+) -> Result<Picture, EvidenceError> {
+    let boxes = boxes.ok_or(EvidenceError::PersonsUnknown)?;
+    let regions = Regions::of(boxes, crowd, frame.width, frame.height)?;
     let mut rgb = RgbPicture::from_frame(frame)?;
     for mask in masks {
         redact::blacken(&mut rgb, mask);
     }
+    if let Some(zone) = crowd {
+        CrowdArea::new(zone, boxes, frame.width, frame.height).mosaic(&mut rgb);
+    }
     regions.mosaic(&mut rgb);
     let encoded = jpeg::encode_within(&rgb, options)?;
-    let nothing = masks.is_empty() && regions.is_empty();
+    let nothing = masks.is_empty() && crowd.is_none() && regions.is_empty();
     let state = if nothing { RedactionState::NoneNeeded } else { RedactionState::Applied };
     Ok(Picture {
         sha256: hexadecimal(&Sha256::digest(&encoded.bytes)),
@@ -132,6 +160,40 @@ pub fn make_picture(
         height: encoded.height,
         redaction: Redaction { persons: regions.persons, plates: regions.plates, state },
     })
+}
+
+/// What [`make_picture`] and [`make_crowd_picture`] make unrecognisable: for measuring redaction, which must
+/// not have a geometry of its own.
+#[derive(Debug)]
+pub struct Hidden {
+    regions: Regions,
+    crowd: Option<CrowdArea>,
+    size: (u32, u32),
+}
+
+impl Hidden {
+    /// As for a picture of this size with these boxes, of crowding in the zone `crowd`.
+    pub fn of(
+        boxes: &[Detection],
+        crowd: Option<&Polygon>,
+        (width, height): (u32, u32),
+    ) -> Result<Self, EvidenceError> {
+        let regions = Regions::of(boxes, crowd, width, height)?;
+        let crowd = crowd.map(|zone| CrowdArea::new(zone, boxes, width, height));
+        Ok(Self { regions, crowd, size: (width, height) })
+    }
+
+    /// Whether nothing can be known of what lies here; in shares of the picture.
+    #[must_use]
+    pub fn covers(&self, point: Point) -> bool {
+        let (x, y) = (pixel(point.x, self.size.0), pixel(point.y, self.size.1));
+        self.regions.cover(x, y) || self.crowd.as_ref().is_some_and(|crowd| crowd.covers(x, y))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the picture")]
+fn pixel(share: f64, side: u32) -> usize {
+    (share * f64::from(side)).clamp(0.0, f64::from(side.saturating_sub(1))) as usize
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

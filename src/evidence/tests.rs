@@ -58,7 +58,7 @@ fn decode(jpeg: &[u8]) -> RgbPicture {
 fn redacted(frame: &Frame, detections: &[Detection]) -> (RgbPicture, RgbPicture) {
     let original = RgbPicture::from_frame(frame).expect("a frame");
     let mut after = original.clone();
-    Regions::of(detections, frame.width, frame.height).expect("boxes").mosaic(&mut after);
+    Regions::of(detections, None, frame.width, frame.height).expect("boxes").mosaic(&mut after);
     (original, after)
 }
 
@@ -172,6 +172,59 @@ fn half_a_person_behind_a_counter_loses_the_head() {
 }
 
 #[test]
+fn several_people_in_one_box_lose_everything() {
+    // Three side by side, one of them sitting: a head may be anywhere.
+    let (original, after) = redacted(&noise(400, 400), &[seen(&[Role::Person], 0.2, 0.3, 0.3, 0.4)]);
+    assert!(detail(&after, 85..195, 125..275) < 0.3 * detail(&original, 85..195, 125..275));
+}
+
+/// A square on the ground in the middle of a picture.
+fn square() -> Polygon {
+    Polygon::new(&[(0.4, 0.6), (0.6, 0.6), (0.6, 0.8), (0.4, 0.8)].map(|(x, y)| Point { x, y })).expect("a square")
+}
+
+fn crowd(frame: &Frame, zone: &Polygon, boxes: &[Detection]) -> (RgbPicture, RgbPicture) {
+    let original = RgbPicture::from_frame(frame).expect("a frame");
+    let mut after = original.clone();
+    CrowdArea::new(zone, boxes, frame.width, frame.height).mosaic(&mut after);
+    Regions::of(boxes, Some(zone), frame.width, frame.height).expect("boxes").mosaic(&mut after);
+    (original, after)
+}
+
+#[test]
+fn whoever_the_model_missed_in_a_crowd_is_gone() {
+    let frame = noise(400, 400);
+    // One is seen, at the near edge, half as high as the feet are below the picture's upper edge.
+    let (original, after) = crowd(&frame, &square(), &[seen(&[Role::Person], 0.42, 0.4, 0.1, 0.39)]);
+    // Nobody else was, not even at the far edge: feet at 240, head at 120.
+    for (x, y) in [(160..239, 240..319), (160..239, 120..240)] {
+        let (left, before) = (detail(&after, x.clone(), y.clone()), detail(&original, x.clone(), y.clone()));
+        assert!(left < 0.3 * before, "{left} of {before} in {x:?} {y:?}");
+    }
+    for (x, y) in [(40, 280), (360, 280), (200, 380), (200, 20)] {
+        assert_eq!(green(&original, x, y).to_bits(), green(&after, x, y).to_bits(), "{x},{y} is untouched");
+    }
+}
+
+#[test]
+fn a_crowds_zone_is_blurred_although_nobody_is_seen() {
+    let picture = make_crowd_picture(&noise(400, 400), Some(&[]), (&[], &square()), &OPTIONS).expect("a picture");
+    assert_eq!(picture.redaction, Redaction { persons: 0, plates: 0, state: RedactionState::Applied });
+    let (original, after) = crowd(&noise(400, 400), &square(), &[]);
+    assert!(detail(&after, 160..239, 160..319) < 0.3 * detail(&original, 160..239, 160..319));
+    let blind = make_crowd_picture(&noise(400, 400), None, (&[], &square()), &OPTIONS);
+    assert_eq!(blind.expect_err("no picture"), EvidenceError::PersonsUnknown);
+}
+
+#[test]
+fn somebody_who_leans_out_of_the_crowd_is_blurred_whole() {
+    let outside = seen(&[Role::Person], 0.58, 0.4, 0.02, 0.3);
+    let wide = seen(&[Role::Person], 0.5, 0.3, 0.19, 0.4);
+    let (original, after) = crowd(&noise(400, 400), &square(), &[outside, wide]);
+    assert!(detail(&after, 205..270, 125..275) < 0.3 * detail(&original, 205..270, 125..275));
+}
+
+#[test]
 fn a_narrow_box_loses_its_upper_quarter() {
     // Seen from the side, or half hidden by a post: a head is taller than the box's width tells.
     let (original, after) = redacted(&noise(400, 400), &[seen(&[Role::Person], 0.4, 0.1, 0.1, 0.8)]);
@@ -219,7 +272,7 @@ fn without_a_model_that_knows_persons_there_is_no_picture() {
 fn faint_boxes_are_kept_for_exactly_what_is_mosaicked() {
     for role in Role::ALL {
         let detection = seen(&[role], 0.2, 0.2, 0.5, 0.5);
-        let regions = Regions::of(&[detection], 320, 240).expect("a box");
+        let regions = Regions::of(&[detection], None, 320, 240).expect("a box");
         assert_eq!(!regions.is_empty(), detection.roles.identifies(), "{role}");
     }
 }

@@ -1,6 +1,6 @@
 //! Blackens private ground in the scaled picture, before it can reach a model.
 
-use crate::domain::geometry::{Point, Polygon};
+use crate::domain::geometry::Polygon;
 
 /// Pixels added around a polygon: scaling has mixed private pixels into their neighbours.
 const MARGIN: usize = 1;
@@ -9,9 +9,8 @@ const MARGIN: usize = 1;
 /// or touches one, to `value`.
 pub fn fill(polygons: &[Polygon], rgb: &mut [u8], width: usize, height: usize, value: u8) {
     for polygon in polygons {
-        let corners: Vec<Point> = polygon.points().collect();
         for row in 0..height {
-            for (start, end) in spans(&corners, row, width, height) {
+            for (start, end) in columns(polygon, row, width, height) {
                 let rows = row.saturating_sub(MARGIN)..=(row + MARGIN).min(height - 1);
                 for row in rows {
                     rgb[(row * width + start) * 3..(row * width + end) * 3].fill(value);
@@ -24,24 +23,20 @@ pub fn fill(polygons: &[Polygon], rgb: &mut [u8], width: usize, height: usize, v
 /// Half-open column ranges of the polygon along the middle of a row, with the margin added.
 #[allow(clippy::cast_precision_loss, reason = "pictures have far fewer than 2^52 pixels a side")]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 and the width")]
-fn spans(corners: &[Point], row: usize, width: usize, height: usize) -> Vec<(usize, usize)> {
+fn columns(polygon: &Polygon, row: usize, width: usize, height: usize) -> Vec<(usize, usize)> {
     let y = (row as f64 + 0.5) / height as f64;
-    let next = corners.iter().cycle().skip(1);
-    let mut crossings: Vec<f64> = corners
-        .iter()
-        .zip(next)
-        .filter(|(a, b)| (a.y <= y) != (b.y <= y))
-        .map(|(a, b)| (a.x + (y - a.y) / (b.y - a.y) * (b.x - a.x)) * width as f64)
-        .collect();
-    crossings.sort_by(f64::total_cmp);
     let column = |x: f64| x.clamp(0.0, width as f64) as usize;
-    let margin = MARGIN as f64;
-    crossings.chunks_exact(2).map(|pair| (column(pair[0].floor() - margin), column(pair[1].ceil() + margin))).collect()
+    let (scale, margin) = (width as f64, MARGIN as f64);
+    let spans = polygon.row_spans(y).into_iter();
+    spans
+        .map(|(start, end)| (column((start * scale).floor() - margin), column((end * scale).ceil() + margin)))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::geometry::Point;
 
     fn masked(points: &[(f64, f64)]) -> Vec<String> {
         let points: Vec<Point> = points.iter().map(|&(x, y)| Point { x, y }).collect();

@@ -61,6 +61,8 @@ pub struct ModelInfo {
     pub input_height: u32,
     /// Whether a class stands for persons; without one nobody can be blurred.
     pub knows_persons: bool,
+    /// Whether a class stands for vehicles of any kind; without one their plates are not looked for.
+    pub knows_vehicles: bool,
 }
 
 /// Why one picture could not be looked at.

@@ -7,7 +7,6 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
@@ -61,8 +60,6 @@ pub struct WatchCamera {
     pub source: ResolvedSource,
     /// How much is decoded.
     pub decode: DecodeMode,
-    /// Time between two looks while nothing happens.
-    pub look_interval: Duration,
     /// Compressed pictures kept, in bytes.
     pub ring_max_bytes: usize,
 }

@@ -105,6 +105,10 @@ async fn open_over(
     };
     let group = Arc::new(SessionGroup::default());
     let played = play(login, url, transport, limits, &group).await;
+    let played = played.map_err(|refused| match refused.status {
+        Some(401) => Refused { fault: Fault::offline(login_refused(login)), ..refused },
+        _ => refused,
+    });
     match &played {
         Err(Refused { status: Some(401), .. }) => {
             if gate.refused(&key).await >= MAX_AUTH_FAILURES {
@@ -134,6 +138,15 @@ async fn open_over(
         parameter_sets: None,
         first: true,
     })
+}
+
+/// In words, with what is most likely missing.
+fn login_refused(login: &Login) -> String {
+    match (&login.username, &login.password) {
+        (None, _) => "the camera asks for a login, and no user name is given".to_owned(),
+        (Some(name), None) => format!("the camera refused the login of `{name}`: no password is given"),
+        (Some(name), Some(_)) => format!("the camera refused the login of `{name}`: check its name and password"),
+    }
 }
 
 fn stopped(key: &AuthKey) -> Fault {
@@ -192,7 +205,6 @@ fn refused(request: &str, error: &retina::Error) -> Refused {
     let text = error.to_string();
     let reason = text.lines().next().unwrap_or_default();
     let fault = match status {
-        Some(401) => Fault::offline("the camera refused the login"),
         Some(403) => Fault::new(StreamState::Busy, format!("{request}: forbidden (403), or no session left")),
         Some(453) => Fault::new(StreamState::Busy, format!("{request}: the camera has no bandwidth left (453)")),
         Some(404) => Fault::offline(format!("{request}: the camera knows no such stream (404): check the path")),

@@ -217,7 +217,9 @@ pub(super) fn tls_words(error: &rustls::Error) -> String {
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateRevoked
             | AlertDescription::CertificateUnknown
-            | AlertDescription::UnsupportedCertificate),
+            | AlertDescription::UnsupportedCertificate
+            // What OpenSSL answers to the certificate of another authority that bears the same name.
+            | AlertDescription::DecryptError),
         ) => format!("does not accept our client certificate: {alert:?}"),
         rustls::Error::InvalidMessage(_) => "does not speak TLS on this port".to_owned(),
         other => format!("TLS: {other}"),

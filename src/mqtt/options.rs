@@ -14,7 +14,7 @@ pub struct LinkOptions {
     pub port: u16,
     /// MQTT client id: `{gateway}` for the uplink, `{gateway}-rx` for the downlink.
     pub client_id: String,
-    /// Gateway id.
+    /// As the broker knows us.
     pub username: Option<String>,
     /// Never logged.
     pub password: Option<Secret>,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
 use crate::pipeline::infer::InferError;
 use crate::pipeline::progress::REPORT_EVERY;
-use crate::pipeline::see::{Eyes, Sight};
+use crate::pipeline::see::{Eyes, See, Sight};
 
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
 /// pictures that came before its deadline.
@@ -46,13 +46,22 @@ pub enum CameraInput {
         seq: Option<u64>,
         /// When it reached us.
         at: Timestamp,
+        /// Whoever wants to know whether the analyzer still knows the incident.
+        known: Option<oneshot::Sender<bool>>,
     },
 }
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
-    /// Keeps the picture under this name, redacted with everything in `sight`.
-    fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) -> impl Future<Output = ()> + Send;
+    /// Keeps the picture under this name, redacted with everything in `sight`; of a picture of crowding, the
+    /// zone `crowd` as a whole.
+    fn keep(
+        &mut self,
+        id: SnapshotId,
+        frame: &Arc<Frame>,
+        sight: &Sight,
+        crowd: Option<&str>,
+    ) -> impl Future<Output = ()> + Send;
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
@@ -84,11 +93,11 @@ pub enum Timers {
 
 /// One camera's analysis.
 #[derive(Debug)]
-pub struct CameraLoop<S, K> {
+pub struct CameraLoop<S, K, E = Eyes> {
     /// Pictures.
     pub source: S,
     /// Detection and scene measures.
-    pub eyes: Eyes,
+    pub eyes: E,
     /// Judgement.
     pub analyzer: CameraAnalyzer,
     /// Where it goes.
@@ -103,7 +112,7 @@ pub struct CameraLoop<S, K> {
     pub idle_every: Option<Duration>,
 }
 
-impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
+impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
     /// Runs until the source has ended or `stop` is cancelled; gives back the analyzer's last state.
     pub async fn run(&mut self) -> AnalyzerState {
         let mut idle = tokio::time::interval(self.idle_every.unwrap_or(Duration::from_secs(3600)));
@@ -166,10 +175,12 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
 
     async fn handle_input(&mut self, input: CameraInput) {
         match input {
-            CameraInput::Feedback { feedback, seq, at } => {
-                self.analyzer.handle_feedback(&feedback, at);
+            CameraInput::Feedback { feedback, seq, at, known } => {
+                let is_known = self.analyzer.handle_feedback(&feedback, at);
                 self.drain(None).await;
                 self.sink.heard(feedback.event_id, seq, self.analyzer.save()).await;
+                // Whoever asked may have given up.
+                _ = known.map(|known| known.send(is_known));
             }
         }
     }
@@ -184,8 +195,13 @@ impl<S: FrameSource, K: IncidentSink> CameraLoop<S, K> {
     async fn drain(&mut self, look: Option<(&Arc<Frame>, &Sight)>) {
         while let Some(request) = self.analyzer.poll_snapshot() {
             match (request, look) {
-                (SnapshotRequest::Keep(id), Some((frame, sight))) => self.sink.keep(id, frame, sight).await,
-                (SnapshotRequest::Keep(id), None) => tracing::error!(?id, "a picture is asked for without a look"),
+                (SnapshotRequest::Keep(id), Some((frame, sight))) => self.sink.keep(id, frame, sight, None).await,
+                (SnapshotRequest::KeepCrowd(id, zone), Some((frame, sight))) => {
+                    self.sink.keep(id, frame, sight, Some(&zone)).await;
+                }
+                (SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _), None) => {
+                    tracing::error!(?id, "a picture is asked for without a look");
+                }
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }
         }

@@ -74,13 +74,8 @@ impl<'a> CameraStarter<'a> {
                 return Ok(());
             }
         };
-        let watch = WatchCamera {
-            id: camera.id.clone(),
-            source,
-            decode: camera.decode,
-            look_interval: camera.look_interval,
-            ring_max_bytes: camera.ring_max_bytes,
-        };
+        let watch =
+            WatchCamera { id: camera.id.clone(), source, decode: camera.decode, ring_max_bytes: camera.ring_max_bytes };
         let (sender, inputs) = mpsc::channel(INPUTS);
         self.tell_unapplied(&camera.id, &sender).await?;
         self.inputs.insert(camera.id.clone(), sender);
@@ -109,7 +104,8 @@ impl<'a> CameraStarter<'a> {
         for feedback in self.shared.store.unapplied_feedback(camera.clone()).await?.into_iter().take(INPUTS) {
             let Some(verdict) = verdict(&feedback) else { continue };
             let word = Feedback { event_id: feedback.event_id, verdict };
-            let input = CameraInput::Feedback { feedback: word, seq: Some(feedback.seq), at: self.shared.clock.now() };
+            let (seq, at) = (Some(feedback.seq), self.shared.clock.now());
+            let input = CameraInput::Feedback { feedback: word, seq, at, known: None };
             inputs.try_send(input).context("telling a camera what the platform said")?;
         }
         Ok(())

@@ -19,13 +19,14 @@ use crate::domain::camera::StreamInfo;
 use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, Phase, SnapshotId};
 use crate::domain::scene::ViewState;
-use crate::evidence::{EvidenceError, Picture, make_picture};
+use crate::evidence::Picture;
 use crate::inference::ModelInfo;
 use crate::media::boundary::StreamReport;
 use crate::media::live::CountsHandle;
 use crate::pipeline::analyze::IncidentSink;
 use crate::pipeline::board::Board;
-use crate::pipeline::message::{EventWriter, PictureFacts, redaction};
+use crate::pipeline::message::{EventWriter, PictureFacts};
+use crate::pipeline::picture::{PictureError, picture, redaction};
 use crate::pipeline::progress::{Progress, Stage};
 use crate::pipeline::see::Sight;
 use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
@@ -227,15 +228,21 @@ impl StoreSink {
         }
     }
 
-    async fn store_picture(&self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) -> Result<(), KeepError> {
-        let boxes = self.model.knows_persons.then(|| sight.to_redact());
-        let frame = Arc::clone(frame);
-        let (camera, options) = (Arc::clone(&self.camera), self.shared.pictures.clone());
+    async fn store_picture(
+        &self,
+        id: SnapshotId,
+        frame: &Arc<Frame>,
+        sight: &Sight,
+        crowd: Option<&str>,
+    ) -> Result<(), KeepError> {
+        let (frame, seen, crowd) = (Arc::clone(frame), sight.to_redact(), crowd.map(str::to_owned));
+        let (camera, model) = (Arc::clone(&self.camera), self.model.clone());
+        let options = self.shared.pictures.clone();
         let captured_at = frame.captured_at;
-        let work = move || make_picture(&frame, boxes.as_deref(), &camera.masks, &options);
+        let work = move || picture(&frame, &seen, (&camera, &model), crowd.as_deref(), &options);
         let Picture { jpeg, width, height, sha256, redaction: done } =
             tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??;
-        let redaction = redaction(&done);
+        let redaction = redaction(&done, &self.model);
         let picture = NewPicture { jpeg: Bytes::from(jpeg), width, height, sha256, redaction, captured_at };
         Ok(self.shared.store.keep_snapshot(self.camera.id.clone(), id, picture).await?)
     }
@@ -245,7 +252,7 @@ impl StoreSink {
 #[derive(Debug, thiserror::Error)]
 enum KeepError {
     #[error("withheld, it could not be redacted: {0}")]
-    Withheld(#[from] EvidenceError),
+    Withheld(#[from] PictureError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the program stops")]
@@ -253,8 +260,8 @@ enum KeepError {
 }
 
 impl IncidentSink for StoreSink {
-    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) {
-        if let Err(error) = self.store_picture(id, frame, sight).await {
+    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight, crowd: Option<&str>) {
+        if let Err(error) = self.store_picture(id, frame, sight, crowd).await {
             tracing::warn!(%error, "a picture is not kept");
         }
     }
@@ -334,3 +341,6 @@ fn log_step(step: &Step) {
         Phase::Closed(reason) => tracing::info!(event_id = %step.event_id, kind, zone, ?reason, "incident closed"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ pub fn publisher(context: &Context<'_>, mqtt: &Mqtt, desk: Desk) -> anyhow::Resu
 pub fn link_options(mqtt: &Mqtt, gateway: &str, client_id: &str) -> anyhow::Result<LinkOptions> {
     let mut options = LinkOptions::new(&mqtt.host, mqtt.port, client_id);
     options.keep_alive = mqtt.keep_alive;
-    options.username = Some(gateway.to_owned());
+    options.username = Some(mqtt.username.clone().unwrap_or_else(|| gateway.to_owned()));
     let first = credentials(mqtt)?;
     options.password = first.password;
     options.tls = first.tls;

@@ -182,7 +182,7 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
 }
 
 fn report_models(loaded: &Models) {
-    for facts in loaded.facts.values() {
+    for (manifest, facts) in &loaded.facts {
         tracing::info!(
             model = facts.info.name,
             version = facts.info.version,
@@ -191,6 +191,9 @@ fn report_models(loaded: &Models) {
         );
         if let Some(reason) = &facts.fallback {
             tracing::warn!(model = facts.info.name, reason, "the configured provider is not used");
+        }
+        if let Some(gap) = facts.redaction_gap() {
+            tracing::warn!(model = facts.info.name, manifest = %manifest.display(), "{gap}");
         }
     }
 }

@@ -7,13 +7,14 @@ use crate::clock::ClockQuality;
 use crate::config::{Camera, Config, Delivery};
 use crate::contract::catalogue::Catalogue;
 use crate::contract::grid_event::{
-    ClockNote, EventContext, EvidenceEntry, GridEvent, ModelNote, PlaceNote, Redaction, RedactionState, Transport,
+    ClockNote, EventContext, EvidenceEntry, GridEvent, ModelNote, PlaceNote, Redaction, Transport,
 };
 use crate::contract::topics::Topics;
 use crate::domain::incident::{EvidenceRef, IncidentTransition};
 use crate::domain::rules::params::Rule;
-use crate::evidence::{self, Picture};
+use crate::evidence::Picture;
 use crate::inference::ModelInfo;
+use crate::pipeline::picture::redaction;
 
 /// Root of the topics when no broker names another.
 const DEFAULT_ROOT: &str = "grid/v1";
@@ -153,26 +154,18 @@ pub struct PictureFacts {
     pub redaction: Redaction,
 }
 
-impl From<&Picture> for PictureFacts {
-    fn from(picture: &Picture) -> Self {
+impl PictureFacts {
+    /// Of a picture that was redacted by what `model` saw.
+    #[must_use]
+    pub fn of(picture: &Picture, model: &ModelInfo) -> Self {
         Self {
             bytes: picture.jpeg.len() as u64,
             width: picture.width,
             height: picture.height,
             sha256: picture.sha256.clone(),
-            redaction: redaction(&picture.redaction),
+            redaction: redaction(&picture.redaction, model),
         }
     }
-}
-
-/// What was blurred, in the contract's words.
-#[must_use]
-pub fn redaction(done: &evidence::Redaction) -> Redaction {
-    let state = match done.state {
-        evidence::RedactionState::Applied => RedactionState::Applied,
-        evidence::RedactionState::NoneNeeded => RedactionState::NoneNeeded,
-    };
-    Redaction { state, persons: done.persons, plates: done.plates }
 }
 
 /// A model, in the contract's words.

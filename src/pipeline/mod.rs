@@ -21,6 +21,7 @@ pub mod link;
 pub mod live;
 pub mod message;
 pub mod models;
+pub mod picture;
 pub mod progress;
 pub mod publish;
 #[cfg(feature = "ffmpeg")]

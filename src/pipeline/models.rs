@@ -34,6 +34,20 @@ pub struct ModelFacts {
     pub fallback: Option<String>,
 }
 
+impl ModelFacts {
+    /// Who or what cannot be blurred with this model, and what follows from that.
+    #[must_use]
+    pub fn redaction_gap(&self) -> Option<&'static str> {
+        if !self.info.knows_persons {
+            Some("no class has the role `person`, so nobody can be blurred and events go out without pictures")
+        } else if !self.info.knows_vehicles {
+            Some("no class has the role `vehicle`, so number plates are not blurred in pictures")
+        } else {
+            None
+        }
+    }
+}
+
 /// Manifest of the model that a camera looks with.
 #[must_use]
 pub fn manifest_of<'a>(config: &'a Config, camera: &'a crate::config::Camera) -> &'a Path {
@@ -50,6 +64,7 @@ pub fn no_model() -> ModelInfo {
         input_width: 0,
         input_height: 0,
         knows_persons: false,
+        knows_vehicles: false,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::domain::frame::Frame;
 use crate::domain::ids::DerivedIds;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
 use crate::domain::scene::ViewState;
-use crate::evidence::{Picture, make_picture};
+use crate::evidence::Picture;
 use crate::inference::ModelInfo;
 use crate::media::boundary::StreamReport;
 use crate::media::clip::ClipSource;
@@ -32,6 +32,7 @@ use crate::pipeline::analyze::{CameraLoop, IncidentSink, Timers};
 use crate::pipeline::infer::InferenceThread;
 use crate::pipeline::message::{EventWriter, PictureFacts};
 use crate::pipeline::models;
+use crate::pipeline::picture::picture;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::see::{Eyes, Sight};
 use crate::scene::SceneMeter;
@@ -144,7 +145,7 @@ impl<W: Write> ReplaySink<'_, W> {
         for shown in &step.evidence {
             // A picture that could not be made is missing from the kept ones, and was reported then.
             let Some(picture) = self.kept.remove(&shown.snapshot) else { continue };
-            let entry = self.writer.evidence_entry(evidence.len() + 1, shown, &PictureFacts::from(&picture));
+            let entry = self.writer.evidence_entry(evidence.len() + 1, shown, &PictureFacts::of(&picture, &self.model));
             if let Some(folder) = &self.evidence_dir {
                 let path = folder.join(format!("{}-{}.jpg", step.event_id, entry.id));
                 std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -161,9 +162,8 @@ impl<W: Write> ReplaySink<'_, W> {
 }
 
 impl<W: Write + Send> IncidentSink for ReplaySink<'_, W> {
-    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight) {
-        let boxes = self.model.knows_persons.then(|| sight.to_redact());
-        match make_picture(frame, boxes.as_deref(), &self.camera.masks, self.pictures) {
+    async fn keep(&mut self, id: SnapshotId, frame: &Arc<Frame>, sight: &Sight, crowd: Option<&str>) {
+        match picture(frame, &sight.to_redact(), (self.camera, &self.model), crowd, self.pictures) {
             Ok(picture) => drop(self.kept.insert(id, picture)),
             Err(error) => tracing::warn!(camera = %self.camera.id, %error, "a picture is withheld"),
         }

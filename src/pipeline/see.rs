@@ -1,5 +1,6 @@
 //! Turns a picture into what the analyzer is told about it.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,6 +27,12 @@ impl Sight {
     }
 }
 
+/// Makes sense of pictures: a camera's eyes, or whatever stands in for them where there are no pixels.
+pub trait See: Send {
+    /// One look.
+    fn see(&mut self, frame: &Arc<Frame>) -> impl Future<Output = Result<Sight, InferError>> + Send;
+}
+
 /// Detection and scene measures of one camera.
 #[derive(Debug)]
 pub struct Eyes {
@@ -41,9 +48,10 @@ impl Eyes {
     pub fn new(meter: SceneMeter, inferrer: Inferrer, model: &Path, masks: &[Polygon]) -> Self {
         Self { meter, inferrer, model: model.into(), masks: masks.into() }
     }
+}
 
-    /// One look.
-    pub async fn see(&mut self, frame: &Arc<Frame>) -> Result<Sight, InferError> {
+impl See for Eyes {
+    async fn see(&mut self, frame: &Arc<Frame>) -> Result<Sight, InferError> {
         let found = self.inferrer.detect(&self.model, frame, &self.masks).await?;
         let scene = self.meter.measure(frame);
         let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections: found.seen, scene };

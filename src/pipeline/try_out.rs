@@ -1,5 +1,6 @@
 //! Tries what a configuration names: models, broker, cameras. For `gridwatch check`.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,9 @@ pub fn models(config: &Config) -> Vec<Tried> {
     match models::load(config) {
         Err(error) => vec![Tried::new("models", Err(format!("{error:#}")))],
         Ok(loaded) => {
-            loaded.facts.into_values().map(|facts| Tried::new(model_name(&facts), Ok(in_use(&facts)))).collect()
+            let tried =
+                |(path, facts): (PathBuf, ModelFacts)| Tried::new(model_name(&facts), Ok(in_use(&path, &facts)));
+            loaded.facts.into_iter().map(tried).collect()
         }
     }
 }
@@ -53,14 +56,10 @@ fn model_name(facts: &ModelFacts) -> String {
     format!("model {} {}", facts.info.name, facts.info.version)
 }
 
-fn in_use(facts: &ModelFacts) -> String {
+fn in_use(manifest: &Path, facts: &ModelFacts) -> String {
     let why = facts.fallback.as_ref().map(|reason| format!(" instead of the configured provider: {reason}"));
-    let blind = if facts.info.knows_persons {
-        ""
-    } else {
-        "; it has no class of the role `person`, so nobody can be blurred and events go out without pictures"
-    };
-    format!("runs on {}{}{blind}", facts.provider, why.unwrap_or_default())
+    let gap = facts.redaction_gap().map(|gap| format!("; warning: in {}, {gap}", manifest.display()));
+    format!("runs on {}{}{}", facts.provider, why.unwrap_or_default(), gap.unwrap_or_default())
 }
 
 /// Connects to the broker and asks what we may do there.

@@ -4,11 +4,15 @@
 mod cli;
 mod clips;
 mod detection;
+mod evaluation;
 mod evidence;
 mod main_job;
 mod media;
+mod models;
 mod mqtt;
 mod replay;
+#[cfg(feature = "onnx")]
+mod runtime;
 mod store;
 mod support;
 mod testcard;

@@ -16,6 +16,8 @@ use platform::{Message, Platform};
 use site::{BASE, BROKER_PASSWORD, CAMERA_PASSWORD, Site};
 
 const KINDS: [&str; 3] = ["encroachment", "dumping", "crowding"];
+/// Number of the feedback that asks for another look.
+const HANDLED_SEQ: u64 = 9;
 
 /// The contract's own access rights, for this gateway, and a password for everybody.
 pub(crate) fn guarded() -> BrokerOptions {
@@ -72,7 +74,8 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
     platform.wait("will", 50, |seen| seen.iter().skip(before).find(gone).map(drop)).await;
 
     let daemon = site.run("trace");
-    for (event, reason) in opened.iter().zip(["cleared", "rule_disabled", "rule_disabled"]) {
+    let ends = [("cleared", Some("cleared")), ("rule_disabled", Some("cannot_tell")), ("rule_disabled", None)];
+    for (event, (reason, verified)) in opened.iter().zip(ends) {
         let id = &event["event_id"];
         let find = |seen: &[Message]| {
             let events: Vec<_> = seen.iter().filter_map(Message::event).collect();
@@ -80,6 +83,8 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
         };
         let end = platform.wait(&format!("end of the {}", event["kind"]), 40, find).await;
         assert_eq!(end["close_reason"], reason, "{end:#}");
+        assert_eq!(end["verification"]["result"].as_str(), verified, "{end:#}");
+        assert_eq!(end["verification"]["feedback_seq"].as_u64(), verified.map(|_| HANDLED_SEQ), "{end:#}");
     }
     let cleared = |m: &&Message| m.topic == "cam/cam-lot/state" && m.payload.is_empty();
     platform.wait("removal of the lot's state", 10, |seen| seen.iter().find(cleared).map(drop)).await;
@@ -88,6 +93,12 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
         let ids: BTreeSet<_> =
             platform.events().iter().filter(|e| e["kind"] == *kind).map(|e| e["event_id"].to_string()).collect();
         assert_eq!(ids, BTreeSet::from([event["event_id"].to_string()]), "{kind}");
+    }
+
+    // What has ended can be looked at again while somebody watches the place; nobody does where the rule is gone.
+    for (event, status) in opened.iter().zip(["ok", "failed", "failed"]) {
+        let request = json!({ "event_id": event["event_id"] }).to_string();
+        assert_eq!(platform.command("verify", &request).await["status"], status, "{}", event["kind"]);
     }
 
     // A late subscriber finds what is retained, and nothing of the removed camera.
@@ -141,6 +152,12 @@ async fn talk(platform: &Platform, opened: &[Value]) {
     for (seq, event) in opened.iter().enumerate() {
         platform.feedback(event, "received", seq as u64 + 1);
     }
+    // Two are handled; the look that was asked for outlives the power cut. A command after them is answered
+    // after them.
+    for event in &opened[..2] {
+        platform.handled(event, HANDLED_SEQ);
+    }
+    assert_eq!(platform.command("ping", "").await["status"], "ok");
 }
 
 /// The topics that a new subscriber is told at once.

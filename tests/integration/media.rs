@@ -43,13 +43,7 @@ fn start_with(options: MediaOptions, ledger: Arc<dyn AuthLedger>) -> Media {
 }
 
 fn camera(source: ResolvedSource, decode: DecodeMode) -> WatchCamera {
-    WatchCamera {
-        id: CameraId::new("c1").unwrap(),
-        source,
-        decode,
-        look_interval: Duration::from_secs(1),
-        ring_max_bytes: 4 << 20,
-    }
+    WatchCamera { id: CameraId::new("c1").unwrap(), source, decode, ring_max_bytes: 4 << 20 }
 }
 
 fn rtsp(url: Url, transport: Transport) -> ResolvedSource {

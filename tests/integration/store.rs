@@ -55,7 +55,7 @@ fn event(n: u64) -> Uuid {
 fn picture(size: usize) -> NewPicture {
     let jpeg = vec![0x5a; size];
     let sha256 = Sha256::digest(&jpeg).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let redaction = Redaction { state: RedactionState::NoneNeeded, persons: 0, plates: 0 };
+    let redaction = Redaction { state: RedactionState::NoneNeeded, persons: 0, plates: Some(0) };
     let captured_at = clock().now();
     NewPicture { jpeg: Bytes::from(jpeg), width: 640, height: 360, sha256, redaction, captured_at }
 }

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from gridlab import truth
+from gridlab.drawing import draw_scene
 from gridlab.output.folder import Folders
-from gridlab.scene import Scene, draw_scene
+from gridlab.scene import Scene
 from gridlab.settings import Programs, configuration, description
 from gridlab.split import Listed
 from gridlab.story import Story
@@ -17,7 +18,9 @@ from gridlab.story import Story
 STEP_S = 1.0
 
 
-def write_journals(listed: Iterable[Listed], stories: dict[str, Story], root: Path, programs: Programs) -> tuple[int, int]:
+def write_journals(
+    listed: Iterable[Listed], stories: dict[str, Story], root: Path, programs: Programs
+) -> tuple[int, int]:
     """Writes the scenes of a list; gives how many there are and how many had to be made."""
     folders = Folders(root, "journal", programs, with_pixels=False)
     names: set[str] = set()

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 
 from gridlab import truth
+from gridlab.drawing import draw_scene
 from gridlab.output.encoder import camera_encoder, looks_encoder
 from gridlab.output.folder import Folders
 from gridlab.output.journals import write_scene, write_truth
 from gridlab.output.pictures import corrected
 from gridlab.output.workers import each
 from gridlab.render import Renderer
-from gridlab.scene import Scene, draw_scene
+from gridlab.scene import Scene
 from gridlab.settings import Programs
 from gridlab.split import Listed
 from gridlab.story import Story

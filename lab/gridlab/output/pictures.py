@@ -9,6 +9,8 @@ from gridlab.stage import Stage
 
 # Fewer pixels than this show nothing that anybody could name.
 MIN_PIXELS = 24
+# Outlines of a thing and of its pixels differ by so much.
+_ABOUT_ALL = 0.7
 
 
 def visible_boxes(ids: np.ndarray) -> dict[int, tuple[list[float], int]]:
@@ -34,12 +36,19 @@ def visible_boxes(ids: np.ndarray) -> dict[int, tuple[list[float], int]]:
 
 def corrected(record: dict[str, Any], stage: Stage, ids: np.ndarray) -> dict[str, Any]:
     """A truth record whose boxes are what the picture shows of each item."""
-    expected = {box["id"]: box["seen"] for box in record["boxes"]}
+    expected = {box["id"]: box for box in record["boxes"]}
     shown = visible_boxes(ids)
     boxes = []
     for item in stage.items:
         roles = ASSETS[item.asset].roles
         box, pixels = shown.get(item.id, ([], 0))
         if roles and pixels >= MIN_PIXELS:
-            boxes.append({"id": item.id, "roles": list(roles), "box": box, "seen": expected.get(item.id, 0.05)})
+            seen = _seen(expected[item.id], box) if item.id in expected else 0.05
+            boxes.append({"id": item.id, "roles": list(roles), "box": box, "seen": seen})
     return {**record, "boxes": boxes}
+
+
+def _seen(expected: dict[str, Any], box: list[float]) -> float:
+    """The expected share, less where a tree or post of the street, of which the truth knows nothing, hides more."""
+    left = box[2] * box[3] / max(expected["box"][2] * expected["box"][3], 1e-9)
+    return float(expected["seen"] if left > _ABOUT_ALL else min(expected["seen"], round(left, 2)))

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 
 from gridlab import truth
+from gridlab.drawing import draw_scene
 from gridlab.output.pictures import corrected
 from gridlab.output.workers import each
 from gridlab.profile import SHORT
 from gridlab.reader import StoryError
 from gridlab.render import Renderer
-from gridlab.scene import Scene, draw_scene
+from gridlab.scene import Scene
 from gridlab.settings import conditions_of
 from gridlab.split import FREE_SEEDS
 from gridlab.stage import Stock
@@ -47,7 +48,9 @@ def write_stills(
     missing = [group for group in groups if _name(group, 0) not in done]
     made = 0
     with file.open("a", encoding="utf-8") as labels:
-        for records in each(_scene_stills, [(stories, seed, stock, group, out) for group in missing], workers, (cache,), start):
+        for records in each(
+            _scene_stills, [(stories, seed, stock, group, out) for group in missing], workers, (cache,), start
+        ):
             for record in records:
                 labels.write(json.dumps(record, separators=(",", ":")) + "\n")
                 made += 1

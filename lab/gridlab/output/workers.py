@@ -9,7 +9,11 @@ Result = TypeVar("Result")
 
 
 def each(
-    work: Callable[[Task], Result], tasks: list[Task], workers: int, arguments: tuple[Any, ...], start: Callable[..., None]
+    work: Callable[[Task], Result],
+    tasks: list[Task],
+    workers: int,
+    arguments: tuple[Any, ...],
+    start: Callable[..., None],
 ) -> Iterator[Result]:
     """Results in the order of the tasks; `start(*arguments)` runs once in every process."""
     if workers <= 1 or len(tasks) < 2:

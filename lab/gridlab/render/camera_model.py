@@ -93,12 +93,21 @@ class CameraModel:
         for (x, y), close in zip(starts, near, strict=True):
             length = (14 + 60 * close) * unit
             end = (int(x - slant * length), int(y + length))
-            cv2.line(streaks, (int(x), int(y)), end, int(110 + 100 * close), 2 if close > 0.6 and unit > 0.7 else 1, cv2.LINE_AA)
-        weight = cv2.blur(streaks, (1, 5)).astype(np.int16)
-        level = int(255 * (0.35 + 0.5 * bright))
-        result = picture.astype(np.int16)
-        result += ((level - result) * weight[..., None] * int(40 + 40 * bright) >> 15).astype(np.int16)
-        return np.clip(result, 0, 255).astype(np.uint8)
+            cv2.line(
+                streaks,
+                (int(x), int(y)),
+                end,
+                int(110 + 100 * close),
+                2 if close > 0.6 and unit > 0.7 else 1,
+                cv2.LINE_AA,
+            )
+        weight = cv2.blur(streaks, (1, 5))
+        rows, columns = np.nonzero(weight)
+        share = weight[rows, columns, None].astype(np.float32) / 255.0 * (0.28 + 0.22 * bright)
+        level = 255.0 * (0.35 + 0.5 * bright)
+        under = picture[rows, columns]
+        picture[rows, columns] = (under + (level - under) * share).astype(np.uint8)
+        return picture
 
     def _cover(self, picture: np.ndarray, covered: float, bright: float) -> np.ndarray:
         x = np.linspace(0, 1, self._width, dtype=np.float32)[None]

@@ -34,8 +34,8 @@ def contact_map(camera: Camera, items: tuple[Item, ...]) -> np.ndarray:
         length, width, height = nominal_size(item)
         if item.asset == "umbrella":
             length = width = 0.3
-        centre = ((item.position[0] - x0) * scale, (item.position[1] - y0) * scale)
-        corners = cv2.boxPoints((centre, (length * scale, width * scale), item.heading_deg))
+        centre = (float(item.position[0] - x0) * scale, float(item.position[1] - y0) * scale)
+        corners = cv2.boxPoints((centre, (float(length * scale), float(width * scale)), float(item.heading_deg)))
         target = wide if height > 1.2 and length > 2 else near
         cv2.fillConvexPoly(target, np.round(corners * 8).astype(np.int32), 255, cv2.LINE_AA, 3)
     soft = cv2.GaussianBlur(near, (0, 0), 0.16 * scale)

@@ -30,7 +30,9 @@ def _wheel(b: Builder, x: float, y: float, radius: float, thick: float = 0.022, 
     b.tube((x, y - 0.05, radius), (x, y + 0.05, radius), 0.03, METAL, sides=6)
 
 
-def _bars(b: Builder, pairs: list[tuple[tuple[float, float, float], tuple[float, float, float]]], radius: float, slot: int) -> None:
+def _bars(
+    b: Builder, pairs: list[tuple[tuple[float, float, float], tuple[float, float, float]]], radius: float, slot: int
+) -> None:
     for start, end in pairs:
         b.tube(start, end, radius, slot, sides=6)
 
@@ -71,7 +73,12 @@ def _ebike(stock: Stock) -> Mesh:
         b.box((-0.9, -0.19, 0.8), (-0.52, 0.19, 1.1), BOX, 0.03)
     else:
         shade = np.array([(0.62, 1.15), (0.3, 1.72), (-0.75, 1.78)])
-        b.loft(np.stack([np.column_stack([shade[:, 0], np.full(3, y), shade[:, 1]]) for y in (-0.35, 0.0, 0.35)]), BOX, (False, False), closed=False)
+        b.loft(
+            np.stack([np.column_stack([shade[:, 0], np.full(3, y), shade[:, 1]]) for y in (-0.35, 0.0, 0.35)]),
+            BOX,
+            (False, False),
+            closed=False,
+        )
     for side in (-1, 1):
         b.box((0.4, side * 0.3 - 0.05, 1.08), (0.44, side * 0.3 + 0.05, 1.17), DARK)
     return b.mesh()
@@ -83,7 +90,16 @@ def _tricycle(stock: Stock) -> Mesh:
         _wheel(b, 1.15, 0.0, 0.3, 0.05, 6)
         for y in (-0.47, 0.47):
             _wheel(b, -0.8, y, 0.3, 0.055, 6)
-        _bars(b, [((1.15, 0, 0.3), (0.85, 0, 1.05)), ((0.83, -0.36, 1.08), (0.83, 0.36, 1.08)), ((0.9, 0, 0.85), (0.2, 0, 0.42))], 0.032, FRAME)
+        _bars(
+            b,
+            [
+                ((1.15, 0, 0.3), (0.85, 0, 1.05)),
+                ((0.83, -0.36, 1.08), (0.83, 0.36, 1.08)),
+                ((0.9, 0, 0.85), (0.2, 0, 0.42)),
+            ],
+            0.032,
+            FRAME,
+        )
         b.box((0.84, -0.17, 0.6), (1.0, 0.17, 1.0), FRAME, 0.05)
         b.box((0.0, -0.2, 0.3), (0.75, 0.2, 0.4), FRAME, 0.03)
         b.box((-0.05, -0.2, 0.4), (0.42, 0.2, 0.78), SEAT, 0.05)
@@ -98,7 +114,18 @@ def _tricycle(stock: Stock) -> Mesh:
         _wheel(b, -1.1, 0.0, 0.34, 0.03, 10)
         for y in (-0.48, 0.48):
             _wheel(b, 0.75, y, 0.34, 0.03, 10)
-        _bars(b, [((-1.1, 0, 0.34), (-0.55, 0, 0.9)), ((-0.55, 0, 0.9), (0.1, 0, 0.55)), ((-1.1, 0, 0.34), (0.1, 0, 0.4)), ((0.05, -0.4, 1.05), (0.05, 0.4, 1.05)), ((0.1, 0, 0.5), (0.05, 0, 1.05))], 0.03, FRAME)
+        _bars(
+            b,
+            [
+                ((-1.1, 0, 0.34), (-0.55, 0, 0.9)),
+                ((-0.55, 0, 0.9), (0.1, 0, 0.55)),
+                ((-1.1, 0, 0.34), (0.1, 0, 0.4)),
+                ((0.05, -0.4, 1.05), (0.05, 0.4, 1.05)),
+                ((0.1, 0, 0.5), (0.05, 0, 1.05)),
+            ],
+            0.03,
+            FRAME,
+        )
         b.box((-0.72, -0.1, 0.9), (-0.45, 0.1, 0.98), SEAT, 0.03)
         b.box((0.1, -0.42, 0.4), (1.4, 0.42, 0.95), BOX, 0.03)
         b.box((0.06, -0.46, 0.95), (1.44, 0.46, 1.0), DARK)
@@ -109,7 +136,14 @@ def _tricycle(stock: Stock) -> Mesh:
 
 def _paints(design: int, stock: Stock) -> list[Paint]:
     rng = np.random.default_rng((design, 31))
-    colours = ((0.15, 0.35, 0.65), (0.7, 0.12, 0.12), (0.12, 0.12, 0.13), (0.2, 0.5, 0.35), (0.85, 0.85, 0.85), (0.9, 0.6, 0.15))
+    colours = (
+        (0.15, 0.35, 0.65),
+        (0.7, 0.12, 0.12),
+        (0.12, 0.12, 0.13),
+        (0.2, 0.5, 0.35),
+        (0.85, 0.85, 0.85),
+        (0.9, 0.6, 0.15),
+    )
     frame, box = (colours[int(rng.integers(len(colours)))] for _ in range(2))
     wooden = stock == "common" and design % 2 == 0
     return [
@@ -131,7 +165,7 @@ _SEATS = {
 }  # fmt: skip
 
 
-def parts(item: Item, cache: Path) -> list[Part]:
+def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
     """Parts of a cycle. `carries` "rider" puts somebody on it."""
     stock = item.stock
     paints = palette(_paints(item.design, stock))
@@ -139,5 +173,5 @@ def parts(item: Item, cache: Path) -> list[Part]:
     if "rider" in item.carries:
         x, z = _SEATS[item.asset, stock]
         pose = "ride1" if item.asset == "bicycle" or (item.asset, stock) == ("tricycle_cargo", "novel") else "ride0"
-        found += people.rider(item.design, stock, pose, np.array([x, 0.0, z]), cache)
+        found += people.rider(item.design, stock, pose, np.array([x, 0.0, z]), cache, fine)
     return found

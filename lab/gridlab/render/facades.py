@@ -38,7 +38,9 @@ class Wall:
         return np.column_stack([self.along, self.out, (0.0, 0.0, 1.0)])
 
 
-def _panel(b: Builder, u: tuple[float, float], z: tuple[float, float], v: float, slot: int, tint: Colour, uv: np.ndarray) -> None:
+def _panel(
+    b: Builder, u: tuple[float, float], z: tuple[float, float], v: float, slot: int, tint: Colour, uv: np.ndarray
+) -> None:
     corners = np.array([(u[0], v, z[0]), (u[1], v, z[0]), (u[1], v, z[1]), (u[0], v, z[1])])
     b.add(corners, [[0, 1, 2], [0, 2, 3]], slot, tint, uv)
 
@@ -48,7 +50,9 @@ def _metres(u: tuple[float, float], z: tuple[float, float], start: float = 0.0) 
     return np.array([(start, 0), (start + wide, 0), (start + wide, tall), (start, tall)])
 
 
-def _sign(b: Builder, u: tuple[float, float], z: tuple[float, float], v: float, rng: np.random.Generator, number: int) -> None:
+def _sign(
+    b: Builder, u: tuple[float, float], z: tuple[float, float], v: float, rng: np.random.Generator, number: int
+) -> None:
     colour = _SIGNS[int(rng.integers(len(_SIGNS)))]
     b.box((u[0], 0.0, z[0]), (u[1], v, z[1]), Material.PLAIN, tint=tuple(c * 0.6 for c in colour))
     cells = (u[1] - u[0]) / (z[1] - z[0]) * 0.8
@@ -64,11 +68,29 @@ def _awning(b: Builder, u: tuple[float, float], z: float, rng: np.random.Generat
     us = np.linspace(u[0], u[1], n)
     for i in range(n - 1):
         tint = colour if i % 2 == 0 else (0.9, 0.88, 0.84)
-        pts = np.array([(us[i], 0.05, z), (us[i + 1], 0.05, z), (us[i + 1], reach, z - 0.42), (us[i], reach, z - 0.42), (us[i + 1], reach, z - 0.62), (us[i], reach, z - 0.62)])
+        pts = np.array(
+            [
+                (us[i], 0.05, z),
+                (us[i + 1], 0.05, z),
+                (us[i + 1], reach, z - 0.42),
+                (us[i], reach, z - 0.42),
+                (us[i + 1], reach, z - 0.62),
+                (us[i], reach, z - 0.62),
+            ]
+        )
         b.add(pts, [[0, 1, 2], [0, 2, 3], [3, 2, 4], [3, 4, 5]], Material.CANOPY, tint)
 
 
-def _shop(b: Builder, u0: float, u1: float, floor: float, stock: Stock, rng: np.random.Generator, number: int, wall: tuple[Colour, Material]) -> None:
+def _shop(
+    b: Builder,
+    u0: float,
+    u1: float,
+    floor: float,
+    stock: Stock,
+    rng: np.random.Generator,
+    number: int,
+    wall: tuple[Colour, Material],
+) -> None:
     """The ground floor of one house."""
     colour, material = wall
     pier = 0.28 if stock == "common" else 0.5
@@ -83,13 +105,36 @@ def _shop(b: Builder, u0: float, u1: float, floor: float, stock: Stock, rng: np.
     window = (doors[1], inner[1]) if door_left else (inner[0], doors[0])
     if kind < 0.24:
         shade = float(rng.uniform(0.45, 0.75))
-        _panel(b, inner, (0.0, sign_low), -0.12, Material.SHUTTER, (shade, shade, shade * 1.03), _metres(inner, (0, sign_low)))
+        _panel(
+            b,
+            inner,
+            (0.0, sign_low),
+            -0.12,
+            Material.SHUTTER,
+            (shade, shade, shade * 1.03),
+            _metres(inner, (0, sign_low)),
+        )
     else:
         plinth = float(rng.uniform(0.1, 0.55)) if stock == "common" else 0.75
         room = (float(rng.uniform(0.6, 1.0)), float(rng.uniform(0.55, 0.9)), float(rng.uniform(0.45, 0.8)))
-        b.box((window[0], -0.25, 0.0), (window[1], -0.02, plinth), Material.TILE if rng.random() < 0.4 else material, tint=colour)
-        _panel(b, window, (plinth, sign_low), -0.12, Material.SHOP, room, _metres(window, (plinth, sign_low), number * 7.0))
-        _panel(b, doors, (0.0, sign_low), -0.2, Material.SHOP, tuple(c * 0.7 for c in room), _metres(doors, (0.0, sign_low), number * 7.0 + 50))
+        b.box(
+            (window[0], -0.25, 0.0),
+            (window[1], -0.02, plinth),
+            Material.TILE if rng.random() < 0.4 else material,
+            tint=colour,
+        )
+        _panel(
+            b, window, (plinth, sign_low), -0.12, Material.SHOP, room, _metres(window, (plinth, sign_low), number * 7.0)
+        )
+        _panel(
+            b,
+            doors,
+            (0.0, sign_low),
+            -0.2,
+            Material.SHOP,
+            tuple(c * 0.7 for c in room),
+            _metres(doors, (0.0, sign_low), number * 7.0 + 50),
+        )
         frame = float(rng.uniform(0.15, 0.8))
         bars = [window[0], window[1] - 0.06, doors[0], doors[1] - 0.06]
         bars += list(np.arange(window[0] + 1.3, window[1] - 0.6, 1.3 if stock == "common" else 2.1))
@@ -107,7 +152,16 @@ def _shop(b: Builder, u0: float, u1: float, floor: float, stock: Stock, rng: np.
         _awning(b, (inner[0], inner[1]), sign_low + 0.05, rng)
 
 
-def _upper(b: Builder, u0: float, u1: float, low: float, storeys: int, stock: Stock, rng: np.random.Generator, wall: tuple[Colour, Material]) -> float:
+def _upper(
+    b: Builder,
+    u0: float,
+    u1: float,
+    low: float,
+    storeys: int,
+    stock: Stock,
+    rng: np.random.Generator,
+    wall: tuple[Colour, Material],
+) -> float:
     colour, material = wall
     tall = float(rng.uniform(2.9, 3.3))
     top = low + storeys * tall
@@ -122,13 +176,27 @@ def _upper(b: Builder, u0: float, u1: float, low: float, storeys: int, stock: St
             middle = u0 + pitch * (i + 0.5)
             u = (middle - wide / 2, middle + wide / 2)
             glass = float(rng.uniform(0.14, 0.4))
-            _panel(b, u, (z, z + high), 0.012, Material.WINDOW, (glass, glass * 1.05, glass * 1.12), _metres(u, (z, z + high), float(rng.integers(50)) * 2))
+            _panel(
+                b,
+                u,
+                (z, z + high),
+                0.012,
+                Material.WINDOW,
+                (glass, glass * 1.05, glass * 1.12),
+                _metres(u, (z, z + high), float(rng.integers(50)) * 2),
+            )
             b.box((u[0] - 0.08, 0.0, z - 0.1), (u[1] + 0.08, 0.14, z), material, tint=trim)
             for side in (u[0] - 0.07, u[1]):
                 b.box((side, 0.0, z), (side + 0.07, 0.07, z + high), Material.PLAIN, tint=trim)
             b.box((u[0] - 0.07, 0.0, z + high), (u[1] + 0.07, 0.09, z + high + 0.1), Material.PLAIN, tint=trim)
             if stock == "common" and rng.random() < 0.3:
-                b.box((middle - 0.4, 0.02, z - 0.75), (middle + 0.4, 0.36, z - 0.18), Material.METAL, 0.02, tint=(0.8, 0.8, 0.78))
+                b.box(
+                    (middle - 0.4, 0.02, z - 0.75),
+                    (middle + 0.4, 0.36, z - 0.18),
+                    Material.METAL,
+                    0.02,
+                    tint=(0.8, 0.8, 0.78),
+                )
             elif stock == "novel" and rng.random() < 0.35:
                 b.box((u[0] - 0.3, 0.0, z - 0.18), (u[1] + 0.3, 0.8, z - 0.08), Material.STONE, tint=(0.7, 0.7, 0.68))
                 for bar in np.linspace(u[0] - 0.28, u[1] + 0.26, 7):
@@ -137,11 +205,20 @@ def _upper(b: Builder, u0: float, u1: float, low: float, storeys: int, stock: St
     b.box((u0, -8.0, top), (u1, 0.22, top + 0.3), material, tint=trim)
     if stock == "novel":
         roof = np.array([(0.25, top + 0.3), (-4.0, top + 3.0), (-8.0, top + 0.3)])
-        b.loft(np.stack([np.column_stack([np.full(3, u), roof]) for u in (u0, u1)]), Material.BRICK, tint=(0.5, 0.3, 0.25))
+        b.loft(
+            np.stack([np.column_stack([np.full(3, u), roof]) for u in (u0, u1)]), Material.BRICK, tint=(0.5, 0.3, 0.25)
+        )
     return top
 
 
-def shop_row(b: Builder, wall: Wall, extent: tuple[float, float], stock: Stock, rng: np.random.Generator, gap: tuple[float, float] | None = None) -> None:
+def shop_row(
+    b: Builder,
+    wall: Wall,
+    extent: tuple[float, float],
+    stock: Stock,
+    rng: np.random.Generator,
+    gap: tuple[float, float] | None = None,
+) -> None:
     """Houses from u = extent[0] to extent[1], but for a gap."""
     row = Builder()
     u, number = extent[0], int(rng.integers(1000))
@@ -179,7 +256,15 @@ def long_wall(b: Builder, wall: Wall, extent: tuple[float, float], stock: Stock,
     for u in np.arange(extent[0], extent[1], step):
         row.box((u, -0.35, 0.0), (u + 0.4, 0.08, tall + 0.25), material, tint=tuple(c * 0.92 for c in colour))
     gate = float(rng.uniform(-14, 14))
-    _panel(row, (gate, gate + 3.4), (0.05, tall - 0.1), 0.05, Material.SHUTTER, (0.35, 0.42, 0.45), _metres((0, 3.4), (0, tall)))
+    _panel(
+        row,
+        (gate, gate + 3.4),
+        (0.05, tall - 0.1),
+        0.05,
+        Material.SHUTTER,
+        (0.35, 0.42, 0.45),
+        _metres((0, 3.4), (0, tall)),
+    )
     notice = gate + float(rng.uniform(5, 9))
     _sign(row, (notice, notice + 2.6), (0.9, 1.8), 0.05, rng, 11)
     b.include(row, wall.origin, wall.turn())

@@ -52,9 +52,11 @@ def _field(bones: list[Bone], points: np.ndarray) -> np.ndarray:
     return total
 
 
-def skin(bones: list[Bone], grid: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Points, triangles, normals and slots of the skin over bones."""
-    ends = np.concatenate([[b.a - max(b.ra, b.rb), b.a + max(b.ra, b.rb), b.b - max(b.ra, b.rb), b.b + max(b.ra, b.rb)] for b in bones])
+def skin(bones: list[Bone], grid: float, cuts: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Points, triangles, normals and slots of the skin over bones; faces at edges of garments are cut `cuts` times."""
+    ends = np.concatenate(
+        [[b.a - max(b.ra, b.rb), b.a + max(b.ra, b.rb), b.b - max(b.ra, b.rb), b.b + max(b.ra, b.rb)] for b in bones]
+    )
     low, high = ends.min(axis=0) - 2 * grid, ends.max(axis=0) + 2 * grid
     axes = [np.arange(low[i], high[i] + grid, grid) for i in range(3)]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
@@ -63,14 +65,11 @@ def skin(bones: list[Bone], grid: float) -> tuple[np.ndarray, np.ndarray, np.nda
     vertices = vertices * grid + low
     step = 0.006
     normals = np.stack(
-        [
-            _field(bones, vertices + offset) - _field(bones, vertices - offset)
-            for offset in (np.eye(3) * step)
-        ],
+        [_field(bones, vertices + offset) - _field(bones, vertices - offset) for offset in (np.eye(3) * step)],
         axis=1,
     )
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    return _divided(bones, vertices, faces, normals)
+    return _divided(bones, vertices, faces, normals, cuts)
 
 
 def _slots(bones: list[Bone], points: np.ndarray) -> np.ndarray:
@@ -87,11 +86,11 @@ def _slots(bones: list[Bone], points: np.ndarray) -> np.ndarray:
 
 
 def _divided(
-    bones: list[Bone], points: np.ndarray, faces: np.ndarray, normals: np.ndarray
+    bones: list[Bone], points: np.ndarray, faces: np.ndarray, normals: np.ndarray, cuts: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Give each face its slot; faces across the edge of a garment are cut small, so that the edge is a line."""
     corners, turns = points[faces], normals[faces]
-    for _ in range(2):
+    for _ in range(cuts):
         at = _slots(bones, corners.reshape(-1, 3)).reshape(-1, 3)
         mixed = (at != at[:, :1]).any(axis=1)
         kept = (corners[~mixed], turns[~mixed])

@@ -20,8 +20,8 @@ def paints_of(design: int, stock: Stock, asset: str) -> list[Paint]:
     dogs = ((0.45, 0.32, 0.2), (0.85, 0.8, 0.7), (0.12, 0.11, 0.1), (0.6, 0.5, 0.38))
     body = (dogs if asset == "dog" else bins)[int(rng.integers(4))]
     return [
-        (*body, Material.HAIR if asset == "dog" else Material.PLASTIC),
-        (*(c * 0.75 for c in body), Material.PLASTIC),
+        (*body, Material.HAIR if asset == "dog" else Material.PLAIN),
+        (*(c * 0.75 for c in body), Material.PLAIN),
         (0.52, 0.38, 0.26, Material.WOOD),
         (0.5, 0.51, 0.52, Material.METAL),
         (0.1, 0.1, 0.1, Material.RUBBER),
@@ -109,12 +109,28 @@ def _small(asset: str, stock: Stock, shape: int) -> Mesh:
             b.ellipsoid((0, 0, 0.74), (0.08, 0.08, 0.06), METAL, 10, 5)
             b.tube((0, 0, 0.52), (0, 0, 0.62), 0.084, RED if shape else WHITE, sides=10)
         else:
-            b.loft(np.stack([np.array([(-0.09, -0.09, 0), (0.09, -0.09, 0), (0.09, 0.09, 0), (-0.09, 0.09, 0)]) * (s, s, 1) + (0, 0, z) for s, z in ((1.0, 0.0), (0.8, 0.7), (0.1, 0.8))]), SOIL)
+            b.loft(
+                np.stack(
+                    [
+                        np.array([(-0.09, -0.09, 0), (0.09, -0.09, 0), (0.09, 0.09, 0), (-0.09, 0.09, 0)]) * (s, s, 1)
+                        + (0, 0, z)
+                        for s, z in ((1.0, 0.0), (0.8, 0.7), (0.1, 0.8))
+                    ]
+                ),
+                SOIL,
+            )
     elif asset == "sign_board":
         uv = np.array([(2.0, 0), (4.0, 0), (4.0, 1), (2.0, 1)])
         if common:
             for side in (1.0, -1.0):
-                pts = np.array([(side * 0.2, -0.33, 0.03), (side * 0.2, 0.33, 0.03), (side * 0.02, 0.33, 1.08), (side * 0.02, -0.33, 1.08)])
+                pts = np.array(
+                    [
+                        (side * 0.2, -0.33, 0.03),
+                        (side * 0.2, 0.33, 0.03),
+                        (side * 0.02, 0.33, 1.08),
+                        (side * 0.02, -0.33, 1.08),
+                    ]
+                )
                 b.add(pts, [[0, 1, 2], [0, 2, 3]], SIGN, uv=uv)
                 for y in (-0.34, 0.34):
                     b.tube((side * 0.21, y, 0), (side * 0.02, y, 1.1), 0.018, WOOD, sides=5)
@@ -134,7 +150,18 @@ def _small(asset: str, stock: Stock, shape: int) -> Mesh:
                 b.tube((x, -0.24, 0), (x, 0, 0.98), 0.02, METAL, sides=5)
                 b.tube((x, 0.24, 0), (x, 0, 0.98), 0.02, METAL, sides=5)
         else:
-            profile = np.array([(-0.24, 0.0), (0.24, 0.0), (0.2, 0.25), (0.08, 0.45), (0.06, 0.95), (-0.06, 0.95), (-0.08, 0.45), (-0.2, 0.25)])
+            profile = np.array(
+                [
+                    (-0.24, 0.0),
+                    (0.24, 0.0),
+                    (0.2, 0.25),
+                    (0.08, 0.45),
+                    (0.06, 0.95),
+                    (-0.06, 0.95),
+                    (-0.08, 0.45),
+                    (-0.2, 0.25),
+                ]
+            )
             b.loft(np.stack([np.column_stack([np.full(8, x), profile]) for x in (-0.75, -0.02)]), RED)
             b.loft(np.stack([np.column_stack([np.full(8, x), profile]) for x in (0.02, 0.75)]), WHITE)
     else:
@@ -159,4 +186,11 @@ def parts(item: Item) -> list[Part]:
     shape = item.design % SHAPES
     build = builds.get(item.asset) or partial(_small, item.asset)
     paints = palette(paints_of(item.design, item.stock, item.asset))
-    return [Part(f"{item.asset}/{item.stock}/{shape}", partial(build, item.stock, shape), paints, seed=float(item.design % 89))]
+    return [
+        Part(
+            f"{item.asset}/{item.stock}/{shape}",
+            partial(build, item.stock, shape),
+            paints,
+            seed=float(item.design % 89),
+        )
+    ]

@@ -10,7 +10,10 @@ from gridlab.render.shading import Programs
 class GpuMesh:
     """Draws a mesh slot by slot with the program of each slot's material."""
 
-    def __init__(self, context: moderngl.Context, programs: Programs, mesh: Mesh) -> None:
+    def __init__(
+        self, context: moderngl.Context, programs: Programs, mesh: Mesh, casters: np.ndarray | None = None
+    ) -> None:
+        """`casters` (Mx3) are the triangles that throw a shadow; all of them if not given."""
         self._context, self._programs = context, programs
         self._vertices = context.buffer(mesh.vertices.tobytes())
         # The last corner of a triangle says whose it is.
@@ -19,8 +22,11 @@ class GpuMesh:
         self._index = context.buffer(np.ascontiguousarray(mesh.triangles[order], dtype="i4").tobytes())
         found, first, count = np.unique(slots[order], return_index=True, return_counts=True)
         self._ranges = [(int(s), int(f) * 3, int(n) * 3) for s, f, n in zip(found, first, count, strict=True)]
-        self._surfaces: dict[int, moderngl.VertexArray] = {}
-        self._shade = context.vertex_array(programs.get("depth"), [(self._vertices, "3f 24x", "in_pos")], self._index)
+        self._surfaces: dict[int, tuple[moderngl.VertexArray, dict[str, moderngl.Uniform]]] = {}
+        self._casters = self._index
+        if casters is not None:
+            self._casters = context.buffer(np.ascontiguousarray(casters, dtype="i4").tobytes())
+        self._shade = context.vertex_array(programs.get("depth"), [(self._vertices, "3f 24x", "in_pos")], self._casters)
 
     def cast(self) -> None:
         """Draw into a shadow."""
@@ -29,20 +35,22 @@ class GpuMesh:
     def draw(self, palette: np.ndarray, model: np.ndarray, thing: dict[str, object]) -> None:
         """Draw the surfaces. `thing` are the uniforms of the item."""
         matrix = np.ascontiguousarray(model.T, dtype="f4").tobytes()
-        used = []
+        ready = set()
         for slot, first, count in self._ranges:
             red, green, blue, material = (float(v) for v in palette[slot])
-            program = self._programs.get("surface", MATERIAL=int(material))
-            if int(material) not in self._surfaces:
-                self._surfaces[int(material)] = self._array(program)
-            if int(material) not in used:
-                used.append(int(material))
-                program["model"].write(matrix)
+            kind = int(material)
+            if kind not in self._surfaces:
+                program = self._programs.get("surface", MATERIAL=kind)
+                self._surfaces[kind] = (self._array(program), self._programs.uniforms(program))
+            array, uniforms = self._surfaces[kind]
+            if kind not in ready:
+                ready.add(kind)
+                uniforms["model"].write(matrix)
                 for name, value in thing.items():
-                    if name in program:
-                        program[name].value = value
-            program["paint"].value = (red, green, blue)
-            self._surfaces[int(material)].render(vertices=count, first=first)
+                    if name in uniforms:
+                        uniforms[name].value = value
+            uniforms["paint"].value = (red, green, blue)
+            array.render(vertices=count, first=first)
 
     def _array(self, program: moderngl.Program) -> moderngl.VertexArray:
         # The compiler drops what a material does not use.
@@ -53,7 +61,9 @@ class GpuMesh:
 
     def release(self) -> None:
         """Give the device's memory back."""
-        for array in self._surfaces.values():
+        for array, _ in self._surfaces.values():
             array.release()
+        if self._casters is not self._index:
+            self._casters.release()
         for held in (self._shade, self._index, self._vertices):
             held.release()

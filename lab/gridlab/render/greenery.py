@@ -1,5 +1,6 @@
 """Trees, bushes, lamp posts and wires."""
 
+import itertools
 import math
 
 import numpy as np
@@ -41,7 +42,14 @@ def bush(b: Builder, at: tuple[float, float], rng: np.random.Generator) -> None:
     for _ in range(4):
         offset = rng.normal(0, 0.35, 2)
         size = float(rng.uniform(0.4, 0.75))
-        b.ellipsoid((at[0] + offset[0], at[1] + offset[1], size * 0.5), (size, size, size * 0.8), Material.LEAF, 8, 5, tuple(green))
+        b.ellipsoid(
+            (at[0] + offset[0], at[1] + offset[1], size * 0.5),
+            (size, size, size * 0.8),
+            Material.LEAF,
+            8,
+            5,
+            tuple(green),
+        )
 
 
 def lamp_post(b: Builder, at: tuple[float, float], towards: float, stock: Stock) -> tuple[float, float, float]:
@@ -53,8 +61,19 @@ def lamp_post(b: Builder, at: tuple[float, float], towards: float, stock: Stock)
         b.tube((x, y, 1.0), (x, y, 6.6), 0.075, Material.METAL, 0.045, tint=grey)
         b.tube((x, y, 6.5), (x, y + towards * 1.5, 7.0), 0.035, Material.METAL, tint=grey)
         head = (x, y + towards * 1.7, 6.95)
-        b.box((head[0] - 0.13, head[1] - 0.35, head[2]), (head[0] + 0.13, head[1] + 0.35, head[2] + 0.12), Material.METAL, 0.03, tint=grey)
-        b.box((head[0] - 0.1, head[1] - 0.28, head[2] - 0.02), (head[0] + 0.1, head[1] + 0.28, head[2] + 0.01), Material.WINDOW, tint=(0.9, 0.9, 0.85))
+        b.box(
+            (head[0] - 0.13, head[1] - 0.35, head[2]),
+            (head[0] + 0.13, head[1] + 0.35, head[2] + 0.12),
+            Material.METAL,
+            0.03,
+            tint=grey,
+        )
+        b.box(
+            (head[0] - 0.1, head[1] - 0.28, head[2] - 0.02),
+            (head[0] + 0.1, head[1] + 0.28, head[2] + 0.01),
+            Material.WINDOW,
+            tint=(0.9, 0.9, 0.85),
+        )
         return head[0], head[1], head[2] - 0.1
     b.tube((x, y, 0), (x, y, 0.7), 0.16, Material.METAL, 0.1, tint=grey)
     b.tube((x, y, 0.7), (x, y, 4.4), 0.06, Material.METAL, tint=grey)
@@ -65,7 +84,7 @@ def lamp_post(b: Builder, at: tuple[float, float], towards: float, stock: Stock)
 
 def wires(b: Builder, posts: list[tuple[float, float, float]]) -> None:
     """Sagging lines between places."""
-    for start, end in zip(posts, posts[1:], strict=False):
+    for start, end in itertools.pairwise(posts):
         for side in (-0.25, 0.25):
             last = None
             for i in range(9):
@@ -95,4 +114,9 @@ def skyline(b: Builder, centre: tuple[float, float], rng: np.random.Generator) -
         x, y = centre[0] + reach * math.cos(angle), centre[1] + reach * math.sin(angle)
         wide, tall = float(rng.uniform(9, 20)), float(rng.uniform(9, 34))
         grey = float(rng.uniform(0.5, 0.72))
-        b.box((x - wide / 2, y - wide / 2, -1), (x + wide / 2, y + wide / 2, tall), Material.FAR, tint=(grey * 0.96, grey * 0.98, grey))
+        b.box(
+            (x - wide / 2, y - wide / 2, -1),
+            (x + wide / 2, y + wide / 2, tall),
+            Material.FAR,
+            tint=(grey * 0.96, grey * 0.98, grey),
+        )

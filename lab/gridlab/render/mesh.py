@@ -55,6 +55,14 @@ PALETTE_SLOTS = 40
 VERTEX = np.dtype([("pos", "f4", 3), ("nrm", "f4", 3), ("uv", "f4", 2), ("tint", "u1", 3), ("slot", "u1")])
 
 
+_BOX_FACES = np.array(
+    [
+        (0, 1, 5), (0, 5, 4), (1, 2, 6), (1, 6, 5), (2, 3, 7), (2, 7, 6), (3, 0, 4), (3, 4, 7), (4, 5, 6), (4, 6, 7),
+        (0, 2, 1), (0, 3, 2),
+    ]
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Mesh:
     """Vertices (`VERTEX`) and triangles (Mx3 int32)."""
@@ -105,9 +113,13 @@ class Builder:
         faces = np.asarray(faces, dtype=np.int64).reshape(-1, 3)
         self._points.append(points)
         self._uvs.append(np.zeros((len(points), 2)) if uv is None else np.asarray(uv, dtype=float))
-        self._tints.append(np.broadcast_to(np.asarray(tint, dtype=float), (len(points), 3)))
+        tints = np.empty((len(points), 3))
+        tints[:] = tint
+        self._tints.append(tints)
         self._faces.append(faces + self._count)
-        self._slots.append(np.broadcast_to(np.asarray(slot, dtype=np.int64), (len(faces),)))
+        slots = np.empty(len(faces), dtype=np.int64)
+        slots[:] = slot
+        self._slots.append(slots)
         self._count += len(points)
 
     def include(
@@ -170,20 +182,21 @@ class Builder:
         x0, y0, z0 = low
         x1, y1, z1 = high
         if bevel <= 0:
-            rim = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-            rings = [np.column_stack([rim, np.full(4, z)]) for z in (z0, z1)]
-        else:
-            b = bevel
+            # Streets hold thousands of these: no loft.
+            rim = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+            self.add(np.array([(x, y, z) for z in (z0, z1) for x, y in rim]), _BOX_FACES, slot, tint)
+            return
+        b = bevel
 
-            def rim_at(inset: float, z: float) -> np.ndarray:
-                i, j = inset, inset + b
-                xy = [
-                    (x0 + j, y0 + i), (x1 - j, y0 + i), (x1 - i, y0 + j), (x1 - i, y1 - j),
-                    (x1 - j, y1 - i), (x0 + j, y1 - i), (x0 + i, y1 - j), (x0 + i, y0 + j),
-                ]  # fmt: skip
-                return np.column_stack([np.array(xy), np.full(8, z)])
+        def rim_at(inset: float, z: float) -> np.ndarray:
+            i, j = inset, inset + b
+            xy = [
+                (x0 + j, y0 + i), (x1 - j, y0 + i), (x1 - i, y0 + j), (x1 - i, y1 - j),
+                (x1 - j, y1 - i), (x0 + j, y1 - i), (x0 + i, y1 - j), (x0 + i, y0 + j),
+            ]  # fmt: skip
+            return np.column_stack([np.array(xy), np.full(8, z)])
 
-            rings = [rim_at(b * 0.7, z0), rim_at(0.0, z0 + b), rim_at(0.0, z1 - b), rim_at(b * 0.7, z1)]
+        rings = [rim_at(b * 0.7, z0), rim_at(0.0, z0 + b), rim_at(0.0, z1 - b), rim_at(b * 0.7, z1)]
         self.loft(np.array(rings), slot, tint=tint)
 
     def tube(

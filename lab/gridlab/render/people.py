@@ -12,9 +12,10 @@ from gridlab.render.people_pose import Joints, joints, pose_key
 from gridlab.render.people_style import BAND, BOTTOM, EXTRA, HAIR, SHOES, SKIN, TOP, Style, paints_of, style_of
 from gridlab.stage import Item, Stock
 
-BODY_GRID, HEAD_GRID = 0.031, 0.019
+# Grids of body and head in metres, and how often faces at edges of garments are cut: near and far figures.
+NEAR, FAR = (0.033, 0.02, 2), (0.055, 0.035, 1)
 # Part of the cached files' names: raise it when figures change.
-EDITION = 3
+EDITION = 5
 NOMINAL = 1.7
 
 
@@ -37,7 +38,11 @@ def _limbs(j: Joints, s: Style) -> list[Bone]:
         lower = max(s.sleeve - 0.5, 0.0) / 0.5
         bones.append(Bone(shoulder, elbow, 0.056 + arm, 0.044 + arm * upper, TOP, upper if upper < 1 else 2.0))
         fore = TOP if lower > 0 else SKIN
-        bones.append(Bone(elbow, wrist, 0.043 + arm * (lower > 0), 0.033 + arm * (lower > 0.5), fore, lower if lower > 0 else 2.0))
+        bones.append(
+            Bone(
+                elbow, wrist, 0.043 + arm * (lower > 0), 0.033 + arm * (lower > 0.5), fore, lower if lower > 0 else 2.0
+            )
+        )
         bones.append(Bone(wrist, hand, 0.032, 0.036, SKIN, soft=0.015))
     return bones
 
@@ -56,10 +61,22 @@ def _trunk(j: Joints, s: Style) -> list[Bone]:
         Bone(chest, neck - (neck - chest) * 0.25, 0.12 + w, 0.07 + w * 0.5, TOP, squash=1.2, soft=0.05),
     ]
     if s.bib:
-        bones.append(Bone(waist + (0.02, 0, -0.05), chest + (0.03, 0, 0.03), 0.118 * g + w, 0.105 + w, BOTTOM, squash=1.15))
+        bones.append(
+            Bone(waist + (0.02, 0, -0.05), chest + (0.03, 0, 0.03), 0.118 * g + w, 0.105 + w, BOTTOM, squash=1.15)
+        )
     if s.band:
         middle = waist + (chest - waist) * 0.35
-        bones.append(Bone(middle - down * 0.012, middle + down * 0.012, 0.139 * g + w, 0.139 * g + w, BAND, squash=1.18, soft=0.005))
+        bones.append(
+            Bone(
+                middle - down * 0.012,
+                middle + down * 0.012,
+                0.139 * g + w,
+                0.139 * g + w,
+                BAND,
+                squash=1.18,
+                soft=0.005,
+            )
+        )
     hems = []
     if s.coat:
         hems.append((s.coat, 0.12, TOP))
@@ -75,12 +92,32 @@ def _trunk(j: Joints, s: Style) -> list[Bone]:
             end = knees + (ankles - knees) * min((0.5 - hem) / 0.42, 1.0)
         spread = 0.25 * abs(j["ankle_l"][0] - j["ankle_r"][0]) * share
         bones.append(Bone(waist, pelvis, 0.12 * g + w, 0.135 * g + w, slot, soft=0.04, over=0.02))
-        bones.append(Bone(pelvis, end, 0.13 * g + w, 0.1 + flare * share + w * 0.5 + spread * 0.6, slot, soft=0.03, flat=True, over=0.02))
+        bones.append(
+            Bone(
+                pelvis,
+                end,
+                0.13 * g + w,
+                0.1 + flare * share + w * 0.5 + spread * 0.6,
+                slot,
+                soft=0.03,
+                flat=True,
+                over=0.02,
+            )
+        )
     if s.backpack:
         back = np.array([-(0.135 * g + w + s.backpack * 0.35), 0.0, 0.0])
         for y in (-0.07, 0.07):
             side = np.array([0.0, y, 0.0])
-            bones.append(Bone(waist + back + side + (0, 0, 0.04), chest + back + side + (0, 0, 0.06), s.backpack * 0.62, s.backpack * 0.55, EXTRA, soft=0.03))
+            bones.append(
+                Bone(
+                    waist + back + side + (0, 0, 0.04),
+                    chest + back + side + (0, 0, 0.06),
+                    s.backpack * 0.62,
+                    s.backpack * 0.55,
+                    EXTRA,
+                    soft=0.03,
+                )
+            )
     if s.bag:
         low = j["hip_l"] + (-0.02, 0.13, 0.02)
         bones.append(Bone(low + (-0.09, 0, 0), low + (0.09, 0, 0), 0.085, 0.085, EXTRA, soft=0.01))
@@ -128,7 +165,7 @@ def _head(j: Joints, s: Style) -> list[Bone]:
     return bones
 
 
-def _figure(style: Style, pose: str, child: bool) -> Mesh:
+def _figure(style: Style, pose: str, child: bool, fine: bool) -> Mesh:
     j = joints(pose)
     if child:
         # A child's head is larger for its height.
@@ -136,12 +173,21 @@ def _figure(style: Style, pose: str, child: bool) -> Mesh:
         neck = grown["neck"]
         body = _limbs(j, style) + _trunk(j, style)
         head = [
-            Bone(neck + (b.a - neck) * 1.22, neck + (b.b - neck) * 1.22, b.ra * 1.22, b.rb * 1.22, b.slot, squash=b.squash, soft=b.soft)
+            Bone(
+                neck + (b.a - neck) * 1.22,
+                neck + (b.b - neck) * 1.22,
+                b.ra * 1.22,
+                b.rb * 1.22,
+                b.slot,
+                squash=b.squash,
+                soft=b.soft,
+            )
             for b in _head(j, style)
         ]
     else:
         body, head = _limbs(j, style) + _trunk(j, style), _head(j, style)
-    pieces = [skin(body, BODY_GRID), skin(head, HEAD_GRID)]
+    body_grid, head_grid, cuts = NEAR if fine else FAR
+    pieces = [skin(body, body_grid, cuts), skin(head, head_grid, cuts)]
     eyes = j["head"] + np.array([[0.085, 0.034, 0.012], [0.085, -0.034, 0.012], [0.08, 0.0, -0.062]])
     points, faces, count = [], [], 0
     for vertices, triangles, normals, slots in pieces:
@@ -176,12 +222,14 @@ def _figure(style: Style, pose: str, child: bool) -> Mesh:
     return Mesh(vertices, triangles)
 
 
-def _cached(folder: Path, name: str, style: Style, pose: str, child: bool) -> Mesh:
+def _cached(folder: Path | None, name: str, style: Style, pose: str, child: bool, fine: bool) -> Mesh:
+    if folder is None:
+        return _figure(style, pose, child, fine)
     path = folder / f"figure-{EDITION}-{name}.npz"
     if path.exists():
         with np.load(path) as held:
             return Mesh(held["vertices"], held["triangles"])
-    mesh = _figure(style, pose, child)
+    mesh = _figure(style, pose, child, fine)
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.stem}.{np.random.default_rng().integers(1 << 40)}.part.npz")
     np.savez(part, vertices=mesh.vertices, triangles=mesh.triangles)
@@ -214,22 +262,39 @@ def _held_crate() -> Mesh:
     return b.mesh()
 
 
-def parts(item: Item, cache: Path) -> list[Part]:
-    """The figure and what it carries."""
+def parts(item: Item, cache: Path | None, fine: bool) -> list[Part]:
+    """The figure and what it carries; `fine` where it is seen large."""
     child = item.asset == "child"
     style = style_of(item.design, item.stock)
     pose = pose_key(item.pose, item.phase, item.design, item.carries)
-    name = f"{item.stock}-{style.name}-{pose}{'-child' if child else ''}"
+    name = f"{item.stock}-{style.name}-{pose}{'-child' if child else ''}{'-fine' if fine else ''}"
     paints = paints_of(item.design, item.stock)
-    found = [Part(f"figure/{name}", partial(_cached, cache, name, style, pose, child), palette(paints), seed=float(item.design % 89))]
+    found = [
+        Part(
+            f"figure/{name}",
+            partial(_cached, cache, name, style, pose, child, fine),
+            palette(paints),
+            seed=float(item.design % 89),
+        )
+    ]
     factor = 0.73 if child else 1.0
     j = joints(pose)
     rng = np.random.default_rng((item.design, 11))
     colour = tuple(float(v) for v in rng.uniform(0.15, 0.9, 3))
     held = {
-        "umbrella": (_held_umbrella, "hand_r", [(*colour, Material.CANOPY), (0.2, 0.2, 0.2, Material.METAL)], (0, 0, 0)),
-        "bag": (_held_bag, "hand_l", [(*colour, Material.PLASTIC)], (0, 0, 0)),
-        "crate": (_held_crate, "hand_l", [(*colour, Material.PLASTIC), (0.8, 0.4, 0.15, Material.FRUIT)], (0.06, None, 0)),
+        "umbrella": (
+            _held_umbrella,
+            "hand_r",
+            [(*colour, Material.CANOPY), (0.2, 0.2, 0.2, Material.METAL)],
+            (0, 0, 0),
+        ),
+        "bag": (_held_bag, "hand_l", [(*colour, Material.CLOTH)], (0, 0, 0)),
+        "crate": (
+            _held_crate,
+            "hand_l",
+            [(*colour, Material.PLAIN), (0.8, 0.4, 0.15, Material.FRUIT)],
+            (0.06, None, 0),
+        ),
     }
     for thing in item.carries:
         if thing in held:
@@ -239,14 +304,16 @@ def parts(item: Item, cache: Path) -> list[Part]:
                 at[1] = 0.0
             at += (shift[0], 0.0, shift[2])
             turn = rotation_y(0.12) if thing == "umbrella" else None
-            found.append(Part(f"held/{thing}", build, palette(colours), placed(at * factor, turn), float(item.design % 89)))
+            found.append(
+                Part(f"held/{thing}", build, palette(colours), placed(at * factor, turn), float(item.design % 89))
+            )
     return found
 
 
-def rider(design: int, stock: Stock, pose: str, seat: np.ndarray, cache: Path) -> list[Part]:
+def rider(design: int, stock: Stock, pose: str, seat: np.ndarray, cache: Path | None, fine: bool) -> list[Part]:
     """A figure whose seat is at `seat` (3,)."""
     style = style_of(design, stock)
-    name = f"{stock}-{style.name}-{pose}-free"
+    name = f"{stock}-{style.name}-{pose}-free{'-fine' if fine else ''}"
     lift = joints(f"{pose}-free")["pelvis"] - (0.0, 0.0, 0.1)
-    build = partial(_cached, cache, name, style, f"{pose}-free", False)
+    build = partial(_cached, cache, name, style, f"{pose}-free", False, fine)
     return [Part(f"figure/{name}", build, palette(paints_of(design, stock)), placed(seat - lift), float(design % 89))]

@@ -31,7 +31,7 @@ def pose_key(pose: str, phase: float, design: int, carries: tuple[str, ...]) -> 
     """Name of the nearest pose that has a mesh."""
     arms = "hold" if "umbrella" in carries else "lift" if "crate" in carries else "free"
     if pose == "walk":
-        step = int(math.floor(phase * WALK_PHASES + 0.5)) % WALK_PHASES
+        step = math.floor(phase * WALK_PHASES + 0.5) % WALK_PHASES
         return f"walk{step}-{arms}"
     ways = {"sit": SIT_WAYS, "bend": BEND_WAYS}.get(pose, STAND_WAYS)
     name = pose if pose in ("sit", "bend") else "stand"
@@ -79,7 +79,11 @@ def joints(key: str) -> Joints:
         hands = {1.0: (0.45, 0.85, 0.05), -1.0: (0.5, 0.8, 0.05)}
     elif kind == "ride":
         lean = 0.12 if way == 0 else 0.3
-        legs = {1.0: (1.2, 1.2, 0.08), -1.0: (1.15, 1.25, 0.08)} if way == 0 else {1.0: (1.15, 1.15, 0.04), -1.0: (0.45, 0.55, 0.04)}
+        legs = (
+            {1.0: (1.2, 1.2, 0.08), -1.0: (1.15, 1.25, 0.08)}
+            if way == 0
+            else {1.0: (1.15, 1.15, 0.04), -1.0: (0.45, 0.55, 0.04)}
+        )
         hands = {1.0: (0.75, 0.45, 0.12), -1.0: (0.75, 0.45, 0.12)}
     elif kind == "bend":
         lean = (1.0, 1.25, 0.75)[way]

@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
+from gridlab.render.goods import sack
 from gridlab.render.mesh import Builder, Material, Mesh, Paint, rotation_x, rotation_y, rotation_z
 from gridlab.render.part import Part, palette
-from gridlab.render.stalls import sack
 from gridlab.stage import Item, Stock
 
 SOIL, STONE, BRICK, BAG, BAG2, WOOD, WATER, GRAIN, LEAVES, METAL = range(10)
@@ -37,11 +37,18 @@ def paints_of(design: int, stock: Stock) -> list[Paint]:
     ]
 
 
-def _mound(b: Builder, half: tuple[float, float], tall: float, slot: int, rng: np.random.Generator, peaks: int, rough: float) -> None:
+def _mound(
+    b: Builder, half: tuple[float, float], tall: float, slot: int, rng: np.random.Generator, peaks: int, rough: float
+) -> None:
     """A heap over an oval: several peaks, rough with grain."""
     rings, sides = 12, 26
     angle = np.arange(sides) * (2 * math.pi / sides)
-    edge = 1 + 0.08 * np.sin(angle * 3 + rng.uniform(0, 6)) + 0.06 * np.sin(angle * 5 + rng.uniform(0, 6)) + rng.normal(0, 0.02, sides)
+    edge = (
+        1
+        + 0.08 * np.sin(angle * 3 + rng.uniform(0, 6))
+        + 0.06 * np.sin(angle * 5 + rng.uniform(0, 6))
+        + rng.normal(0, 0.02, sides)
+    )
     centres = rng.uniform(-0.35, 0.35, (peaks, 2)) if peaks > 1 else np.zeros((1, 2))
     heights = rng.uniform(0.75, 1.0, peaks)
     shell = np.empty((rings, sides, 3))
@@ -60,7 +67,9 @@ def _mound(b: Builder, half: tuple[float, float], tall: float, slot: int, rng: n
 def _lump(b: Builder, at: np.ndarray, size: np.ndarray, slot: int, rng: np.random.Generator) -> None:
     inner = Builder()
     s = size / 2
-    inner.box(tuple(-s), tuple(s), slot, float(min(size)) * 0.2, tint=tuple(np.full(3, rng.uniform(0.7, 1.1)).clip(0, 1)))
+    inner.box(
+        tuple(-s), tuple(s), slot, float(min(size)) * 0.2, tint=tuple(np.full(3, rng.uniform(0.7, 1.1)).clip(0, 1))
+    )
     turn = rotation_z(rng.uniform(0, 6.3)) @ rotation_x(rng.normal(0, 0.6)) @ rotation_y(rng.normal(0, 0.6))
     b.include(inner, at, turn)
 
@@ -80,14 +89,20 @@ def _pile(asset: str, stock: Stock, shape: int) -> Mesh:
     rng = np.random.default_rng((shape, 72, stock == "novel", len(asset)))
     novel = stock == "novel"
     if asset == "pile_soil":
-        _mound(b, (1.3, 1.1), 0.98 if novel else 0.95, SOIL, rng, 1 if novel else 2 + shape % 2, 0.02 if novel else 0.05)
+        _mound(
+            b, (1.3, 1.1), 0.98 if novel else 0.95, SOIL, rng, 1 if novel else 2 + shape % 2, 0.02 if novel else 0.05
+        )
         for at in _scatter(rng, 8 if novel else 22, (1.25, 1.05), 0.85):
             _lump(b, at, rng.uniform(0.06, 0.17, 3), SOIL if rng.random() < 0.7 else STONE, rng)
     elif asset == "pile_rubble":
         _mound(b, (1.15, 0.95), 0.55, STONE, rng, 2, 0.06)
         for at in _scatter(rng, 95, (1.12, 0.92), 0.72):
             brick = rng.random() < (0.25 if novel else 0.5)
-            size = np.array([0.23, 0.11, 0.065]) * rng.uniform(0.6, 1.15) if brick else rng.uniform(0.08, 0.42 if novel else 0.28, 3) * (1, 1, 0.5)
+            size = (
+                np.array([0.23, 0.11, 0.065]) * rng.uniform(0.6, 1.15)
+                if brick
+                else rng.uniform(0.08, 0.42 if novel else 0.28, 3) * (1, 1, 0.5)
+            )
             _lump(b, at, size, BRICK if brick else STONE, rng)
         if novel:
             for _ in range(5):
@@ -106,17 +121,32 @@ def _pile(asset: str, stock: Stock, shape: int) -> Mesh:
                 continue
             b.ellipsoid(at + (0, 0, size[2] * 0.75), tuple(size), slot, 9, 6)
             knot = at + (0, 0, size[2] * 1.7)
-            b.tube(knot - (0, 0, 0.07), knot + (rng.normal(0, 0.03), rng.normal(0, 0.03), 0.08), 0.03, slot, 0.06, sides=6)
+            b.tube(
+                knot - (0, 0, 0.07), knot + (rng.normal(0, 0.03), rng.normal(0, 0.03), 0.08), 0.03, slot, 0.06, sides=6
+            )
     else:
         for i in range(26 if novel else 20):
             long = rng.uniform(0.9, 1.6) if novel else rng.uniform(1.3, 2.3)
             inner = Builder()
             wide, thick = (0.07, 0.07) if novel else (float(rng.uniform(0.1, 0.2)), 0.03)
-            inner.box((-long / 2, -wide / 2, 0), (long / 2, wide / 2, thick), WOOD, tint=tuple(np.full(3, rng.uniform(0.65, 1.1)).clip(0, 1)))
+            inner.box(
+                (-long / 2, -wide / 2, 0),
+                (long / 2, wide / 2, thick),
+                WOOD,
+                tint=tuple(np.full(3, rng.uniform(0.65, 1.1)).clip(0, 1)),
+            )
             level = i // 6
             spin = float(rng.normal(0, 0.9 if novel else 0.18))
-            at = (float(rng.normal(0, 0.12)), float(rng.uniform(-0.5, 0.5)) * (1 - level * 0.15), 0.04 + level * 0.11 + float(rng.uniform(0, 0.05)))
-            b.include(inner, at, rotation_z(spin) @ rotation_y(float(rng.normal(0, 0.08))) @ rotation_x(float(rng.normal(0, 0.2))))
+            at = (
+                float(rng.normal(0, 0.12)),
+                float(rng.uniform(-0.5, 0.5)) * (1 - level * 0.15),
+                0.04 + level * 0.11 + float(rng.uniform(0, 0.05)),
+            )
+            b.include(
+                inner,
+                at,
+                rotation_z(spin) @ rotation_y(float(rng.normal(0, 0.08))) @ rotation_x(float(rng.normal(0, 0.2))),
+            )
         for _ in range(3):
             _lump(b, np.array([*rng.uniform(-0.6, 0.6, 2), 0.35]), np.array([0.8, 0.5, 0.03]), WOOD, rng)
     return b.mesh()
@@ -162,4 +192,11 @@ def parts(item: Item) -> list[Part]:
     build = _pile if item.asset.startswith("pile_") else _flat
     shape = item.design % SHAPES
     key = f"{item.asset}/{item.stock}/{shape}"
-    return [Part(key, partial(build, item.asset, item.stock, shape), palette(paints_of(item.design, item.stock)), seed=float(item.design % 89))]
+    return [
+        Part(
+            key,
+            partial(build, item.asset, item.stock, shape),
+            palette(paints_of(item.design, item.stock)),
+            seed=float(item.design % 89),
+        )
+    ]

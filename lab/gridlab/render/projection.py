@@ -1,4 +1,4 @@
-"""Where a point of the world falls in the picture: plain numpy, the same lens as the drawn picture.
+"""Where a point of the world falls in the picture: no OpenGL, the same lens as the drawn picture.
 
 Picture coordinates are shares of width and height from the top left corner. `fov_deg` is the angle between the
 middle of the left and of the right edge, with the lens's distortion. Neither shake nor cover is part of it: add
@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from gridlab.assets import ASSETS
+from gridlab.render.support import support_points
 from gridlab.stage import Camera, Item
 
 # Nearer than this, in metres, nothing is drawn.
@@ -109,44 +110,12 @@ def nominal_size(item: Item) -> tuple[float, float, float]:
     return length, width, height
 
 
-def _hull(item: Item) -> np.ndarray:
-    """World points (Nx3) whose outline is about that of the item."""
-    length, width, height = nominal_size(item)
-    asset = item.asset
-    if asset.startswith(("pile_", "goods_sacks")):
-        levels = ((0.0, 1.0), (0.5, 0.7), (1.0, 0.25))
-    elif asset == "umbrella":
-        levels = ((0.0, 0.1), (0.76, 1.0), (0.9, 0.6), (1.0, 0.05))
-    elif asset in ("person", "child"):
-        levels = ((0.0, 0.7), (0.45, 1.0), (0.8, 0.9), (1.0, 0.4))
-    else:
-        levels = ((0.0, 1.0), (0.6, 1.0), (1.0, 0.85))
-    boxy = not asset.startswith(("pile_", "umbrella", "person", "child", "goods_sacks", "bollard", "pool"))
-    if boxy:
-        rim = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)], dtype=float)
-    else:
-        angle = np.arange(16) * (2 * math.pi / 16)
-        rim = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    layers = [
-        np.column_stack([rim * share * (length / 2, width / 2), np.full(len(rim), level * height)])
-        for level, share in levels
-    ]
-    local = np.concatenate(layers)
-    heading = math.radians(item.heading_deg)
-    c, s = math.cos(heading), math.sin(heading)
-    world = np.empty_like(local)
-    world[:, 0] = item.position[0] + c * local[:, 0] - s * local[:, 1]
-    world[:, 1] = item.position[1] + s * local[:, 0] + c * local[:, 1]
-    world[:, 2] = item.lift + local[:, 2]
-    return world
-
-
 def visible_extent(camera: Camera, item: Item) -> tuple[float, float, float, float] | None:
     """Left, top, width and height as shares of the part of an item's outline that is within the picture.
 
-    None when nothing of it is. Other things in front of it do not count.
+    None when nothing of it is. Other things in front of it do not count, nor does an umbrella that a person holds.
     """
-    shares, depth = project(camera, _hull(item))
+    shares, depth = project(camera, support_points(item))
     front = depth > NEAR
     if not front.any():
         return None

@@ -23,7 +23,7 @@ from gridlab.render.noise import noise_map
 from gridlab.render.optics import FAR, NEAR, Optics, in_view, item_matrix, key_matrix
 from gridlab.render.part import Part
 from gridlab.render.sky import SIDE, sky_map
-from gridlab.render.streetscape import Streetscape, build
+from gridlab.render.streetscape import Streetscape, build, casters
 from gridlab.render.vehicle_lamps import glow_corners, lamps_of
 from gridlab.stage import Camera, Item, Stage, Street
 
@@ -31,6 +31,8 @@ SHADOW_CELLS = 1536
 # Streets and meshes that stay on the device; the least lately used goes first.
 KEPT_STREETS = 6
 KEPT_MESHES = 600
+# Persons that would be higher than this many pixels are drawn finely.
+LARGE_PX = 190.0
 # A key light weaker than this casts no shadow.
 KEY_LEAST = 0.02
 
@@ -111,6 +113,8 @@ class Renderer:
         self._meshes: OrderedDict[str, GpuMesh] = OrderedDict()
         self._frame: _Frame | None = None
         self._noise_table = noise_map()
+        self._sky_key: tuple[object, ...] = ()
+        self._sky_bytes = b""
         with self._context as context:
             self._programs = shading.Programs(context)
             self._noise = context.texture((512, 512), 4, self._noise_table.tobytes())
@@ -136,7 +140,7 @@ class Renderer:
             drawn = [
                 _Drawn(item, part, item_matrix(item) @ part.place, self._mesh(part))
                 for item in stage.items
-                for part in self._library.parts(item)
+                for part in self._library.parts(item, self._is_large(item, stage.camera, kept.optics))
             ]
             lights = light_of(stage, kept.scape.lamp_heads, [lamp for i in stage.items for lamp in lamps_of(i)])
             frame = self._frame_of(kept.optics.size)
@@ -150,19 +154,27 @@ class Renderer:
         # Rows are read from the bottom up.
         pinhole = cv2.cvtColor(cv2.flip(pinhole, 0), cv2.COLOR_RGBA2RGB)
         bright = {"day": 1.0, "dusk": 0.5}.get(stage.conditions.light, 0.2)
-        return self._camera_model.take(pinhole, ids[::-1].copy(), kept.maps, stage.camera, stage.conditions, bright, rng)
+        return self._camera_model.take(
+            pinhole, ids[::-1].copy(), kept.maps, stage.camera, stage.conditions, bright, rng
+        )
 
     def alone(self, stage: Stage, item: Item) -> np.ndarray:
         """The pixels (HxW bool) that an item of the stage would show if nothing stood before it."""
         with self._context:
             kept = self._street(stage)
-            parts = self._library.parts(item)
+            parts = self._library.parts(item, self._is_large(item, stage.camera, kept.optics))
             drawn = [_Drawn(item, part, item_matrix(item) @ part.place, self._mesh(part)) for part in parts]
             frame = self._frame_of(kept.optics.size)
             self._surfaces(stage, kept, drawn, frame)
             width, height = kept.optics.size
             ids = np.frombuffer(frame.things.ids.read(), dtype=np.int32).reshape(height, width)
         return self._camera_model.bend(ids[::-1].copy(), kept.maps, stage.camera, stage.conditions) == item.id
+
+    def _is_large(self, item: Item, camera: Camera, optics: Optics) -> bool:
+        """Whether a person there would be more than LARGE_PX high."""
+        gap = np.array([*item.position, 1.0]) - np.asarray(camera.position)
+        away = max(float(optics.axes[2] @ gap), 1.0)
+        return 1.7 / away * self.width / (2 * optics.half_width) > LARGE_PX
 
     def _frame_of(self, size: tuple[int, int]) -> _Frame:
         if self._frame is None or self._frame.lit.size != size:
@@ -180,7 +192,8 @@ class Renderer:
         scape = build(stage.street, stage.camera)
         maps = lens_maps(stage.camera, optics, self.width, self.height)
         layer = _Layer.of(self._context, optics.size)
-        kept = _KeptStreet(scape, optics, layer, GpuMesh(self._context, self._programs, scape.mesh), maps)
+        mesh = GpuMesh(self._context, self._programs, scape.mesh, casters(scape.mesh, stage.camera))
+        kept = _KeptStreet(scape, optics, layer, mesh, maps)
         thing = self._thing_values(stage.camera, optics)
         thing |= {"thing_id": 0, "seed": scape.seed, "novel": float(stage.street.stock == "novel")}
         layer.frame.use()
@@ -221,7 +234,7 @@ class Renderer:
         shading.set_values(program, view_projection=matrix, model=np.eye(4))
         kept.mesh.cast()
         for item, _, place, mesh in drawn:
-            if math.dist(item.position, stage.camera.position[:2]) < 60.0:
+            if math.dist(item.position, stage.camera.position[:2]) < 42.0:
                 program["model"].write(np.ascontiguousarray(place.T, dtype="f4").tobytes())
                 mesh.cast()
         return matrix
@@ -250,7 +263,7 @@ class Renderer:
     def _lit(self, stage: Stage, kept: _KeptStreet, lights: Lighting, matrix: np.ndarray, frame: _Frame) -> None:
         c, optics, lamps = stage.conditions, kept.optics, lights.lamps[:MAX_LAMPS]
         self._contact.write(contact.contact_map(stage.camera, stage.items).tobytes())
-        self._sky.write(sky_map(lights, c, stage.time_s, self._noise_table).tobytes())
+        self._sky.write(self._sky_of(lights, stage))
         key = 0 if max(lights.key_colour) < KEY_LEAST else (1 if lights.key_place is None else 2)
         program = self._programs.get(
             "light", LAMPS=int(bool(lamps)), KEY=key, WET=int(c.wet > 0.01), SNOW=int(c.snow > 0.01),
@@ -288,6 +301,14 @@ class Renderer:
         frame.target.use()
         self._context.enable_only(moderngl.NOTHING)
         self._lights[program].render()
+
+    def _sky_of(self, lights: Lighting, stage: Stage) -> bytes:
+        """The sky's picture; clouds are moved on every ten seconds."""
+        c, moment = stage.conditions, math.floor(stage.time_s / 10.0) * 10.0
+        key = (lights.horizon, lights.zenith, lights.sky, lights.key_colour, lights.infrared, c.cloud, c.fog, moment)
+        if key != self._sky_key:
+            self._sky_key, self._sky_bytes = key, sky_map(lights, c, moment, self._noise_table).tobytes()
+        return self._sky_bytes
 
     def _glow(self, camera: Camera, kept: _KeptStreet, lamps: tuple[Lamp, ...], frame: _Frame) -> None:
         """A halo about each lamp that is turned towards the camera; hidden by the things before it."""

@@ -24,6 +24,7 @@ class Programs:
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
         self._made: dict[tuple[str, tuple[tuple[str, int], ...]], moderngl.Program] = {}
+        self._uniforms: dict[moderngl.Program, dict[str, moderngl.Uniform]] = {}
 
     def get(self, name: str, **constants: int) -> moderngl.Program:
         """The program with `#define KEY value` for each constant."""
@@ -32,6 +33,12 @@ class Programs:
             vertex, fragment = (_text(file, constants) for file in _FILES[name])
             self._made[key] = self._context.program(vertex_shader=vertex, fragment_shader=fragment)
         return self._made[key]
+
+    def uniforms(self, program: moderngl.Program) -> dict[str, moderngl.Uniform]:
+        """What can be set of a program; looking each up anew is slow."""
+        if program not in self._uniforms:
+            self._uniforms[program] = {n: program[n] for n in program if isinstance(program[n], moderngl.Uniform)}
+        return self._uniforms[program]
 
 
 def _text(name: str, constants: dict[str, int]) -> str:

@@ -24,7 +24,9 @@ def sky_map(lights: Lighting, conditions: Conditions, time_s: float, noise: np.n
         py = ((dy / (upward + 0.25) * 60) % 512).astype(np.float32)
         clouds = cv2.remap(noise[..., 0], px, py, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP) / 255.0
         level = np.clip((clouds - 0.85 + conditions.cloud * 0.75) * 3.0, 0, 1) * np.clip(upward * 8, 0, 1)
-        lit = np.asarray(lights.sky) * 0.75 + np.asarray(lights.key_colour if not lights.key_place else (0, 0, 0)) * 0.16
+        lit = (
+            np.asarray(lights.sky) * 0.75 + np.asarray(lights.key_colour if not lights.key_place else (0, 0, 0)) * 0.16
+        )
         sky += (lit - sky) * (level * 0.8)[..., None]
     fog = min(conditions.fog * 1.2, 1.0)
     sky += (np.asarray(lights.fog_colour) - sky) * fog
@@ -40,5 +42,3 @@ def sky_map(lights: Lighting, conditions: Conditions, time_s: float, noise: np.n
     result = np.full((SIDE, 2 * SIDE, 4), 255, dtype=np.uint8)
     result[..., :3] = np.clip(np.sqrt(np.clip(both, 0, 2) / 2.0) * 255 + 0.5, 0, 255)
     return result
-
-

@@ -1,105 +1,34 @@
-"""Stalls, umbrellas and goods that are put down."""
+"""Stalls and umbrellas."""
 
 import math
 from functools import partial
 
 import numpy as np
 
-from gridlab.render.mesh import Builder, Material, Mesh, Paint, rotation_z
+from gridlab.render.goods import (
+    CANOPY,
+    CANOPY2,
+    CARD,
+    CLOTH,
+    CRATE,
+    DARK,
+    GOODS_A,
+    GOODS_B,
+    GOODS_C,
+    METAL,
+    SACK,
+    SHAPES,
+    SIGN,
+    WOOD,
+    basket,
+    crate,
+    fruit_heap,
+    goods,
+    paints_of,
+)
+from gridlab.render.mesh import Builder, Mesh
 from gridlab.render.part import Part, palette
 from gridlab.stage import Item, Stock
-
-CLOTH, CANOPY, WOOD, METAL, GOODS_A, GOODS_B, GOODS_C, CRATE, SACK, CARD, DARK, SIGN, CANOPY2 = range(13)
-# Meshes of each kind and stock; colours come on top.
-SHAPES = 3
-
-_FRUITS = ((0.85, 0.2, 0.12), (0.93, 0.55, 0.12), (0.9, 0.82, 0.25), (0.4, 0.6, 0.2), (0.45, 0.15, 0.3), (0.75, 0.85, 0.45), (0.8, 0.35, 0.3))
-_CLOTHS = ((0.75, 0.15, 0.15), (0.2, 0.35, 0.65), (0.85, 0.82, 0.75), (0.2, 0.45, 0.3), (0.9, 0.7, 0.2), (0.35, 0.35, 0.38))
-
-
-def paints_of(design: int, stock: Stock) -> list[Paint]:
-    """Colours of a stall's slots."""
-    rng = np.random.default_rng((design, 51, stock == "novel"))
-
-    def pick(table: tuple[tuple[float, float, float], ...]) -> tuple[float, float, float]:
-        return tuple(float(v) for v in np.clip(np.array(table[int(rng.integers(len(table)))]) + rng.normal(0, 0.04, 3), 0.03, 0.97))
-
-    crate = pick(((0.15, 0.4, 0.7), (0.75, 0.2, 0.15), (0.2, 0.55, 0.3), (0.85, 0.6, 0.15), (0.6, 0.45, 0.3)))
-    wooden = stock == "novel" or rng.random() < 0.25
-    canopy = pick(_CLOTHS)
-    return [
-        (*pick(_CLOTHS), Material.DENIM),
-        (*canopy, Material.CANOPY),
-        (0.5, 0.37, 0.24, Material.WOOD),
-        (0.62, 0.63, 0.65, Material.METAL),
-        (*pick(_FRUITS), Material.FRUIT),
-        (*pick(_FRUITS), Material.FRUIT),
-        (*pick(_FRUITS), Material.FRUIT),
-        (*((0.58, 0.44, 0.28) if wooden else crate), Material.WOOD if wooden else Material.PLASTIC),
-        (0.83, 0.8, 0.7, Material.SACK),
-        (0.66, 0.5, 0.33, Material.CARD),
-        (0.13, 0.13, 0.13, Material.RUBBER),
-        (*pick(((0.8, 0.15, 0.12), (0.95, 0.9, 0.8), (0.15, 0.35, 0.6))), Material.SIGN),
-        (*(pick(_CLOTHS) if rng.random() < 0.5 else (0.92, 0.9, 0.86)), Material.CANOPY),
-    ]
-
-
-def fruit_heap(b: Builder, low: tuple[float, float], high: tuple[float, float], z: float, slot: int, rng: np.random.Generator, size: float = 0.05, layers: int = 2) -> None:
-    """Rows of round goods, a smaller layer upon the first."""
-    for layer in range(layers):
-        inset = layer * size * 1.1
-        xs = np.arange(low[0] + size + inset, high[0] - size * 0.5 - inset, size * 2.0)
-        ys = np.arange(low[1] + size + inset, high[1] - size * 0.5 - inset, size * 2.0)
-        for x in xs:
-            for y in ys:
-                jitter = rng.normal(0, size * 0.16, 3)
-                r = size * float(rng.uniform(0.88, 1.12))
-                b.ellipsoid((x + jitter[0], y + jitter[1], z + layer * size * 1.35 + abs(jitter[2])), (r, r, r * 0.92), slot, 6, 4, lowest=-0.5)
-
-
-def crate(b: Builder, low: tuple[float, float, float], high: tuple[float, float, float], slot: int = CRATE) -> None:
-    """An open box of slats."""
-    x0, y0, z0 = low
-    x1, y1, z1 = high
-    t = 0.018
-    b.box((x0, y0, z0), (x1, y1, z0 + t), slot)
-    step = (z1 - z0) / 3
-    for i in range(3):
-        za, zb = z0 + i * step + 0.008, z0 + (i + 1) * step - 0.012
-        b.box((x0, y0, za), (x1, y0 + t, zb), slot)
-        b.box((x0, y1 - t, za), (x1, y1, zb), slot)
-        b.box((x0, y0, za), (x0 + t, y1, zb), slot)
-        b.box((x1 - t, y0, za), (x1, y1, zb), slot)
-    for x in (x0, x1 - 0.03):
-        for y in (y0, y1 - 0.03):
-            b.box((x, y, z0), (x + 0.03, y + 0.03, z1), slot)
-
-
-def _basket(b: Builder, at: tuple[float, float, float], radius: float, tall: float, slot: int, goods: int, rng: np.random.Generator) -> None:
-    angle = np.arange(12) * (2 * math.pi / 12)
-    rim = np.stack([np.cos(angle), np.sin(angle), np.zeros(12)], axis=1)
-    levels = ((0.72, 0.0), (0.9, 0.5), (1.0, 1.0), (0.93, 1.0), (0.86, 0.75))
-    b.loft(np.stack([np.array(at) + rim * radius * r + (0, 0, tall * z) for r, z in levels]), slot, caps=(True, False))
-    for _ in range(int(26 * (radius / 0.28) ** 2)):
-        a, r = rng.uniform(0, 2 * math.pi), radius * 0.82 * math.sqrt(rng.random())
-        size = float(rng.uniform(0.035, 0.055))
-        z = tall * 0.85 + (1 - (r / radius) ** 2) * 0.09
-        b.ellipsoid((at[0] + r * math.cos(a), at[1] + r * math.sin(a), at[2] + z), (size, size, size * 0.9), goods, 6, 4)
-
-
-def sack(b: Builder, at: np.ndarray, turn: float, slot: int, rng: np.random.Generator, size: tuple[float, float, float] = (0.34, 0.22, 0.14)) -> None:
-    """A lying sack, its ends pinched."""
-    inner = Builder()
-    n = 9
-    rings = []
-    for x in np.linspace(-1, 1, n):
-        full = max(1 - abs(x) ** 3.2, 0.04)
-        wide = size[1] * (0.75 + 0.25 * full) if abs(x) > 0.9 else size[1] * (0.7 + 0.3 * full)
-        angle = np.arange(10) * (2 * math.pi / 10)
-        sag = 1 + rng.normal(0, 0.05, 10)
-        rings.append(np.column_stack([np.full(10, x * size[0]), np.cos(angle) * wide * sag, size[2] * (1 + np.sin(angle) * (0.25 + 0.75 * full) * sag)]))
-    inner.loft(np.array(rings), slot)
-    b.include(inner, at, rotation_z(turn))
 
 
 def _legs(b: Builder, x: float, y: float, z: float, slot: int) -> None:
@@ -111,14 +40,21 @@ def _legs(b: Builder, x: float, y: float, z: float, slot: int) -> None:
 def _table(stock: Stock, shape: int) -> Mesh:
     b = Builder()
     rng = np.random.default_rng((shape, 61, stock == "novel"))
-    goods = (GOODS_A, GOODS_B, GOODS_C)
+    sorts = (GOODS_A, GOODS_B, GOODS_C)
     if stock == "common":
         _legs(b, 1.02, 0.43, 0.72, METAL)
         b.box((-1.1, -0.5, 0.7), (1.1, 0.5, 0.75), WOOD)
         if shape != 1:
             # A cloth hangs over the edges in folds.
             n = 60
-            edge = np.concatenate([np.column_stack([np.linspace(-1.12, 1.12, n), np.full(n, -0.52)]), np.column_stack([np.full(12, 1.12), np.linspace(-0.52, 0.52, 12)]), np.column_stack([np.linspace(1.12, -1.12, n), np.full(n, 0.52)]), np.column_stack([np.full(12, -1.12), np.linspace(0.52, -0.52, 12)])])
+            edge = np.concatenate(
+                [
+                    np.column_stack([np.linspace(-1.12, 1.12, n), np.full(n, -0.52)]),
+                    np.column_stack([np.full(12, 1.12), np.linspace(-0.52, 0.52, 12)]),
+                    np.column_stack([np.linspace(1.12, -1.12, n), np.full(n, 0.52)]),
+                    np.column_stack([np.full(12, -1.12), np.linspace(0.52, -0.52, 12)]),
+                ]
+            )
             wave = 1 + 0.02 * np.sin(np.arange(len(edge)) * 1.1)
             low = np.column_stack([edge * wave[:, None], np.full(len(edge), 0.22 + 0.12 * (shape == 2))])
             b.loft(np.stack([low, np.column_stack([edge, np.full(len(edge), 0.77)])]), CLOTH, caps=(False, True))
@@ -126,12 +62,17 @@ def _table(stock: Stock, shape: int) -> Mesh:
             for _ in range(46):
                 x, y = rng.uniform(-1.0, 0.9), rng.uniform(-0.42, 0.36)
                 s = rng.uniform(0.05, 0.12, 3)
-                b.box((x, y, 0.77), (x + s[0], y + s[1], 0.77 + s[2]), int(rng.choice([*goods, CARD, DARK])), tint=tuple(rng.uniform(0.6, 1, 3)))
+                b.box(
+                    (x, y, 0.77),
+                    (x + s[0], y + s[1], 0.77 + s[2]),
+                    int(rng.choice([*sorts, CARD, DARK])),
+                    tint=tuple(rng.uniform(0.6, 1, 3)),
+                )
         else:
             for i in range(4):
                 x = -1.02 + i * 0.52
                 crate(b, (x, -0.45, 0.76), (x + 0.46, 0.42, 0.88), CRATE)
-                fruit_heap(b, (x + 0.02, -0.43), (x + 0.44, 0.4), 0.86, goods[i % 3], rng, 0.05 if i % 2 else 0.042)
+                fruit_heap(b, (x + 0.02, -0.43), (x + 0.44, 0.4), 0.86, sorts[i % 3], rng, 0.05 if i % 2 else 0.042)
     else:
         # Trestles under a slanted board in steps; or a mat of wares on bamboo.
         for x in (-0.9, 0.9):
@@ -144,12 +85,18 @@ def _table(stock: Stock, shape: int) -> Mesh:
             for i in range(6):
                 x = -1.02 + i * 0.35
                 if shape == 0:
-                    _basket(b, (x + 0.14, y + 0.16, z), 0.15, 0.08, SACK, goods[(i + step) % 3], rng)
+                    basket(b, (x + 0.14, y + 0.16, z), 0.15, 0.08, SACK, sorts[(i + step) % 3], rng)
                 elif shape == 1:
-                    b.tube((x + 0.14, y + 0.16, z), (x + 0.14, y + 0.16, z + float(rng.uniform(0.12, 0.24))), 0.07, goods[(i + step) % 3], sides=9)
+                    b.tube(
+                        (x + 0.14, y + 0.16, z),
+                        (x + 0.14, y + 0.16, z + float(rng.uniform(0.12, 0.24))),
+                        0.07,
+                        sorts[(i + step) % 3],
+                        sides=9,
+                    )
                 else:
                     h = float(rng.uniform(0.06, 0.2))
-                    b.box((x, y + 0.04, z), (x + 0.28, y + 0.28, z + h), int(rng.choice([*goods, CARD])), 0.02)
+                    b.box((x, y + 0.04, z), (x + 0.28, y + 0.28, z + h), int(rng.choice([*sorts, CARD])), 0.02)
     return b.mesh()
 
 
@@ -165,9 +112,22 @@ def _cart(stock: Stock, shape: int) -> Mesh:
         for x in (-0.83, 0.83):
             for y in (-0.42, 0.42):
                 b.tube((x, y, 0.97), (x, y, 1.62), 0.018, METAL, sides=5)
-        b.loft(np.array([[(-0.98, -0.6, 1.55), (0.98, -0.6, 1.55), (0.98, 0.6, 1.55), (-0.98, 0.6, 1.55)], [(-0.8, -0.1, 1.72), (0.8, -0.1, 1.72), (0.8, 0.1, 1.72), (-0.8, 0.1, 1.72)]]), CANOPY)
+        b.loft(
+            np.array(
+                [
+                    [(-0.98, -0.6, 1.55), (0.98, -0.6, 1.55), (0.98, 0.6, 1.55), (-0.98, 0.6, 1.55)],
+                    [(-0.8, -0.1, 1.72), (0.8, -0.1, 1.72), (0.8, 0.1, 1.72), (-0.8, 0.1, 1.72)],
+                ]
+            ),
+            CANOPY,
+        )
         uv = np.array([(3.0, 0), (7.0, 0), (7.0, 1), (3.0, 1)])
-        b.add(np.array([(-0.75, -0.46, 0.52), (0.75, -0.46, 0.52), (0.75, -0.46, 0.84), (-0.75, -0.46, 0.84)]), [[0, 1, 2], [0, 2, 3]], SIGN, uv=uv)
+        b.add(
+            np.array([(-0.75, -0.46, 0.52), (0.75, -0.46, 0.52), (0.75, -0.46, 0.84), (-0.75, -0.46, 0.84)]),
+            [[0, 1, 2], [0, 2, 3]],
+            SIGN,
+            uv=uv,
+        )
         if shape == 2:
             b.tube((-0.35, 0, 0.97), (-0.35, 0, 1.25), 0.22, METAL, sides=12)
             b.box((0.1, -0.35, 0.97), (0.75, 0.35, 1.3), DARK, 0.03)
@@ -183,12 +143,25 @@ def _cart(stock: Stock, shape: int) -> Mesh:
         for y in (-0.38, 0.38):
             b.tube((-0.6, y, 0.6), (-1.0, y, 0.75), 0.025, WOOD, sides=5)
         arch = np.array([(0.58 * math.cos(t), 1.25 + 0.42 * math.sin(t)) for t in np.linspace(0, math.pi, 9)])
-        b.loft(np.stack([np.column_stack([np.full(9, x), arch]) for x in np.linspace(-0.65, 0.85, 4)]), np.array([[CANOPY, CANOPY2] * 4] * 3), (False, False), closed=False)
+        b.loft(
+            np.stack([np.column_stack([np.full(9, x), arch]) for x in np.linspace(-0.65, 0.85, 4)]),
+            np.array([[CANOPY, CANOPY2] * 4] * 3),
+            (False, False),
+            closed=False,
+        )
         for x in (-0.58, 0.78):
             for y in (-0.4, 0.4):
                 b.tube((x, y, 0.85), (x, y * 1.3, 1.3), 0.018, METAL, sides=5)
         for i in range(4):
-            _basket(b, (-0.4 + 0.35 * i, -0.15 if i % 2 else 0.15, 0.85), 0.2, 0.12, SACK, (GOODS_A, GOODS_B, GOODS_C)[(i + shape) % 3], rng)
+            basket(
+                b,
+                (-0.4 + 0.35 * i, -0.15 if i % 2 else 0.15, 0.85),
+                0.2,
+                0.12,
+                SACK,
+                (GOODS_A, GOODS_B, GOODS_C)[(i + shape) % 3],
+                rng,
+            )
     return b.mesh()
 
 
@@ -203,8 +176,12 @@ def _rack(stock: Stock, shape: int) -> Mesh:
         for x in np.arange(-0.7, 0.72, 0.1):
             low, wide = float(rng.uniform(0.45, 0.8)), float(rng.uniform(0.17, 0.24))
             shade = tuple(rng.uniform(0.25, 1.0, 3))
-            outline = np.array([(-wide, low), (wide, low), (wide * 0.9, 1.2), (0.05, 1.4), (-0.05, 1.4), (-wide * 0.9, 1.2)])
-            b.loft(np.stack([np.column_stack([np.full(6, x + d), outline]) for d in (-0.025, 0.025)]), CLOTH, tint=shade)
+            outline = np.array(
+                [(-wide, low), (wide, low), (wide * 0.9, 1.2), (0.05, 1.4), (-0.05, 1.4), (-wide * 0.9, 1.2)]
+            )
+            b.loft(
+                np.stack([np.column_stack([np.full(6, x + d), outline]) for d in (-0.025, 0.025)]), CLOTH, tint=shade
+            )
     else:
         lean = 0.0 if stock == "common" else 0.25
         for level in range(4):
@@ -215,7 +192,9 @@ def _rack(stock: Stock, shape: int) -> Mesh:
             while x < 0.65:
                 w, h = float(rng.uniform(0.08, 0.2)), float(rng.uniform(0.1, 0.28))
                 slot = int(rng.choice([GOODS_A, GOODS_B, GOODS_C, CARD]))
-                b.box((x, y + 0.04, z + 0.03), (x + w, y + 0.3, z + 0.03 + h), slot, tint=tuple(rng.uniform(0.55, 1, 3)))
+                b.box(
+                    (x, y + 0.04, z + 0.03), (x + w, y + 0.3, z + 0.03 + h), slot, tint=tuple(rng.uniform(0.55, 1, 3))
+                )
                 x += w + 0.02
     return b.mesh()
 
@@ -239,8 +218,14 @@ def _umbrella(stock: Stock, shape: int) -> Mesh:
     else:
         # Square, in two tiers for the novel stock.
         half = 1.15 if stock == "common" else 1.2
-        square = np.array([(-1, -1, 0), (0, -1, 0), (1, -1, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (-1, 1, 0), (-1, 0, 0)], dtype=float)
-        levels = [(half, 1.9), (half, 2.05), (half * 0.45, 2.32), (0.04, 2.48)] if stock == "common" else [(half, 1.8), (half, 1.93), (half * 0.4, 2.22), (half * 0.55, 2.25), (half * 0.3, 2.4), (0.03, 2.5)]
+        square = np.array(
+            [(-1, -1, 0), (0, -1, 0), (1, -1, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (-1, 1, 0), (-1, 0, 0)], dtype=float
+        )
+        levels = (
+            [(half, 1.9), (half, 2.05), (half * 0.45, 2.32), (0.04, 2.48)]
+            if stock == "common"
+            else [(half, 1.8), (half, 1.93), (half * 0.4, 2.22), (half * 0.55, 2.25), (half * 0.3, 2.4), (0.03, 2.5)]
+        )
         slots = np.full((len(levels) - 1, 8), CANOPY)
         slots[0] = CANOPY2
         if shape == 1:
@@ -249,56 +234,17 @@ def _umbrella(stock: Stock, shape: int) -> Mesh:
     return b.mesh(25.0)
 
 
-def _goods(kind: str, stock: Stock, shape: int) -> Mesh:
-    b = Builder()
-    rng = np.random.default_rng((shape, 64, stock == "novel", len(kind)))
-    goods = (GOODS_A, GOODS_B, GOODS_C)
-    if kind == "goods_crates":
-        wide, deep, tall = (0.56, 0.4, 0.29) if stock == "common" else (0.38, 0.42, 0.22)
-        columns, stacks = (2, 2) if stock == "common" else (3, 2)
-        for i in range(columns):
-            for j in range(stacks):
-                top = int(rng.integers(1, 3 if stock == "common" else 4))
-                for k in range(top):
-                    x, y = -columns * (wide + 0.02) / 2 + i * (wide + 0.02) + rng.normal(0, 0.012), -stacks * (deep + 0.02) / 2 + j * (deep + 0.02) + rng.normal(0, 0.012)
-                    crate(b, (x, y, k * tall), (x + wide, y + deep, (k + 1) * tall))
-                fruit_heap(b, (x + 0.02, y + 0.02), (x + wide - 0.02, y + deep - 0.02), top * tall - 0.03, goods[(i + j + shape) % 3], rng, 0.05, 1)
-    elif kind == "goods_baskets":
-        places = [(-0.32, -0.2), (0.3, -0.18), (-0.05, 0.24), (0.42, 0.28), (-0.45, 0.26)] if stock == "common" else [(-0.35, 0.0), (0.35, 0.0)]
-        for i, (x, y) in enumerate(places):
-            radius = float(rng.uniform(0.2, 0.27)) if stock == "common" else 0.36
-            _basket(b, (x, y, 0), radius, float(rng.uniform(0.22, 0.32)) if stock == "common" else 0.18, WOOD if stock == "common" else CRATE, goods[(i + shape) % 3], rng)
-        if stock == "novel":
-            b.tube((-0.65, 0, 0.42), (0.65, 0, 0.4), 0.025, WOOD, sides=5)
-    elif kind == "goods_sacks":
-        for i in range(6 if stock == "common" else 4):
-            row = i // 3
-            at = np.array([-0.15 + 0.3 * (i % 2), -0.25 + 0.25 * (i % 3), 0.24 * row])
-            sack(b, at, float(rng.normal(0, 0.25)), SACK, rng)
-        if stock == "novel":
-            for x, y in ((-0.35, -0.2), (0.1, -0.22), (0.4, 0.15), (-0.1, 0.25)):
-                _basket(b, (x, y, 0), 0.21, 0.42, SACK, goods[(int(x * 10) + shape) % 3], rng)
-    else:
-        for i in range(9 if stock == "common" else 5):
-            level = 0 if i < 5 else (1 if i < 8 else 2)
-            s = rng.uniform((0.28, 0.24, 0.22), (0.42, 0.36, 0.32)) if stock == "common" else rng.uniform((0.4, 0.35, 0.3), (0.55, 0.45, 0.42))
-            inner = Builder()
-            inner.box((-s[0] / 2, -s[1] / 2, 0), (s[0] / 2, s[1] / 2, s[2]), CARD, tint=tuple(rng.uniform(0.8, 1.0) * np.ones(3)))
-            if stock == "novel":
-                for z in (0.04, s[2] - 0.08):
-                    inner.box((-s[0] / 2 - 0.006, -s[1] / 2 - 0.006, z), (s[0] / 2 + 0.006, s[1] / 2 + 0.006, z + 0.035), GOODS_A)
-            spread = 1.0 - 0.35 * level
-            at = ((-0.35 + 0.35 * (i % 3)) * spread, (-0.2 + 0.4 * (i % 2)) * spread, 0.29 * level)
-            b.include(inner, at, rotation_z(float(rng.normal(0, 0.2))))
-    return b.mesh()
-
-
 def parts(item: Item) -> list[Part]:
     """Parts of a stall, an umbrella or goods."""
     builds = {"stall_table": _table, "stall_cart": _cart, "stall_rack": _rack, "umbrella": _umbrella}
     shape = item.design % SHAPES
-    build = builds.get(item.asset) or partial(_goods, item.asset)
+    build = builds.get(item.asset) or partial(goods, item.asset)
     key = f"{item.asset}/{item.stock}/{shape}"
-    return [Part(key, partial(build, item.stock, shape), palette(paints_of(item.design, item.stock)), seed=float(item.design % 89))]
-
-
+    return [
+        Part(
+            key,
+            partial(build, item.stock, shape),
+            palette(paints_of(item.design, item.stock)),
+            seed=float(item.design % 89),
+        )
+    ]

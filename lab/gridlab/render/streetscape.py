@@ -23,6 +23,18 @@ class Streetscape:
     seed: float
 
 
+def overgrown(street: Street, x: float, y: float, room: float) -> bool:
+    """Whether a plant that takes `room` would hide the ground that is to be seen."""
+    if not street.clear:
+        return False
+    a = np.asarray(street.clear, dtype=float)
+    edge = np.roll(a, -1, axis=0) - a
+    away = np.array([x, y]) - a
+    # Negative on the outer side of an edge, for corners in counter-clockwise order.
+    side = (edge[:, 0] * away[:, 1] - edge[:, 1] * away[:, 0]) / np.hypot(edge[:, 0], edge[:, 1])
+    return bool((side > -room).all())
+
+
 def _sheet(b: Builder, x: tuple[float, float], y: tuple[float, float], z: float, slot: int, tint: Colour) -> None:
     corners = np.array([(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)])
     b.add(corners, [[0, 1, 2], [0, 2, 3]], slot, tint)
@@ -36,7 +48,9 @@ def _kerb(b: Builder, y: float, inward: float, x: tuple[float, float]) -> None:
     _sheet(b, x, (low, high), 0.003, Material.ASPHALT, (0.3, 0.3, 0.3))
 
 
-def _markings(b: Builder, street: Street, near: float, far: float, zebra: float | None, rng: np.random.Generator) -> None:
+def _markings(
+    b: Builder, street: Street, near: float, far: float, zebra: float | None, rng: np.random.Generator
+) -> None:
     white: Colour = (0.86, 0.86, 0.84)
     middle = (near + far) / 2
     wide = far - near
@@ -45,7 +59,14 @@ def _markings(b: Builder, street: Street, near: float, far: float, zebra: float 
         tint: Colour = (0.85, 0.68, 0.2) if yellow else white
         for x in np.arange(-END, END, 6.0):
             if zebra is None or abs(x + 1.5 - zebra) > 5.5:
-                _sheet(b, (x, x + 3.0 if not yellow else x + 6.0), (middle - 0.07, middle + 0.07), 0.005, Material.MARKING, tint)
+                _sheet(
+                    b,
+                    (x, x + 3.0 if not yellow else x + 6.0),
+                    (middle - 0.07, middle + 0.07),
+                    0.005,
+                    Material.MARKING,
+                    tint,
+                )
     for y in (near + 0.45, far - 0.45):
         _sheet(b, (-END, END), (y - 0.06, y + 0.06), 0.005, Material.MARKING, white)
     if zebra is not None:
@@ -66,8 +87,16 @@ def _markings(b: Builder, street: Street, near: float, far: float, zebra: float 
 def _grounds(b: Builder, street: Street, rng: np.random.Generator) -> tuple[int, Colour]:
     """Ground of near and far pavement; returns the pavement's look."""
     looks: dict[Stock, list[tuple[int, Colour]]] = {
-        "common": [(Material.PAVER, (0.6, 0.56, 0.52)), (Material.TILE, (0.62, 0.61, 0.58)), (Material.PAVER, (0.62, 0.5, 0.44))],
-        "novel": [(Material.TILE, (0.68, 0.62, 0.52)), (Material.PAVER, (0.5, 0.5, 0.53)), (Material.STONE, (0.58, 0.57, 0.55))],
+        "common": [
+            (Material.PAVER, (0.6, 0.56, 0.52)),
+            (Material.TILE, (0.62, 0.61, 0.58)),
+            (Material.PAVER, (0.62, 0.5, 0.44)),
+        ],
+        "novel": [
+            (Material.TILE, (0.68, 0.62, 0.52)),
+            (Material.PAVER, (0.5, 0.5, 0.53)),
+            (Material.STONE, (0.58, 0.57, 0.55)),
+        ],
     }
     look = looks[street.stock][int(rng.integers(3))]
     near, far = street.near_pavement, street.near_pavement + street.carriageway
@@ -87,7 +116,14 @@ def _grounds(b: Builder, street: Street, rng: np.random.Generator) -> tuple[int,
     return look
 
 
-def _beyond(b: Builder, street: Street, look: tuple[int, Colour], line: float, gap: tuple[float, float] | None, rng: np.random.Generator) -> None:
+def _beyond(
+    b: Builder,
+    street: Street,
+    look: tuple[int, Colour],
+    line: float,
+    gap: tuple[float, float] | None,
+    rng: np.random.Generator,
+) -> None:
     """What lies past the far pavement, from y = line on."""
     x = (-END, END)
     facing = Wall(np.array([0.0, line, 0.0]), np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0]))
@@ -104,16 +140,28 @@ def _beyond(b: Builder, street: Street, look: tuple[int, Colour], line: float, g
         for z in (0.5, 0.9):
             b.box((-45, line + 0.37, z), (45, line + 0.43, z + 0.08), Material.WOOD, tint=(0.55, 0.46, 0.36))
         for _ in range(26):
-            greenery.bush(b, (float(rng.uniform(-45, 45)), line + float(rng.uniform(1.5, 25))), rng)
+            at = float(rng.uniform(-45, 45)), line + float(rng.uniform(1.5, 25))
+            if not overgrown(street, *at, 0.8):
+                greenery.bush(b, at, rng)
         for _ in range(12):
-            greenery.tree(b, (float(rng.uniform(-55, 55)), line + float(rng.uniform(6, 45))), street.stock, rng, 1.6)
+            at = float(rng.uniform(-55, 55)), line + float(rng.uniform(6, 45))
+            if not overgrown(street, *at, 2.5):
+                greenery.tree(b, at, street.stock, rng, 1.6)
     else:
         _sheet(b, x, (line, line + 34), 0.0, Material.TILE, tuple(min(c * 1.08, 1.0) for c in look[1]))
         far = Wall(np.array([0.0, line + 34, 0.0]), np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0]))
         facades.shop_row(b, far, x, street.stock, rng)
         for tree_x in np.arange(-36.0, 37.0, 9.0):
             for y in (line + 12, line + 24):
-                b.box((tree_x - 0.9, y - 0.9, 0), (tree_x + 0.9, y + 0.9, 0.45), Material.STONE, 0.05, tint=(0.6, 0.59, 0.56))
+                if overgrown(street, tree_x, y, 1.6):
+                    continue
+                b.box(
+                    (tree_x - 0.9, y - 0.9, 0),
+                    (tree_x + 0.9, y + 0.9, 0.45),
+                    Material.STONE,
+                    0.05,
+                    tint=(0.6, 0.59, 0.56),
+                )
                 greenery.tree(b, (tree_x, y), street.stock, rng)
 
 
@@ -132,7 +180,11 @@ def build(street: Street, camera: Camera) -> Streetscape:
     _sheet(b, (-END, END), (far, line), 0.0, *look)
     if gap:
         _sheet(b, gap, (far, 90.0), 0.002, Material.ASPHALT, (0.4, 0.4, 0.41))
-    zebra = float(rng.uniform(-14, 14)) if street.layout in ("crossroads", "two_sides", "pavement_row") and rng.random() < 0.6 else None
+    zebra = (
+        float(rng.uniform(-14, 14))
+        if street.layout in ("crossroads", "two_sides", "pavement_row") and rng.random() < 0.6
+        else None
+    )
     if not lane:
         _kerb(b, near, 1.0, (-END, END))
         for piece in ((-END, gap[0]), (gap[1], END)) if gap else ((-END, END),):
@@ -151,7 +203,11 @@ def build(street: Street, camera: Camera) -> Streetscape:
     else:
         facades.shop_row(b, own, (-END, END), street.stock, own_rng)
     for x, out in ((-END, 1.0), (END, -1.0)):
-        closing = Wall(np.array([x, -14.0 if out < 0 else line + 14, 0.0]), np.array([0.0, -out if out > 0 else 1.0, 0.0]), np.array([out, 0.0, 0.0]))
+        closing = Wall(
+            np.array([x, -14.0 if out < 0 else line + 14, 0.0]),
+            np.array([0.0, -out if out > 0 else 1.0, 0.0]),
+            np.array([out, 0.0, 0.0]),
+        )
         facades.shop_row(b, closing, (0.0, line + 28.0), street.stock, own_rng)
     heads = _furniture(b, street, near, far, line, gap, camera, rng)
     greenery.skyline(b, (0.0, 10.0), rng)
@@ -161,7 +217,13 @@ def build(street: Street, camera: Camera) -> Streetscape:
 
 
 def _furniture(
-    b: Builder, street: Street, near: float, far: float, line: float, gap: tuple[float, float] | None, camera: Camera,
+    b: Builder,
+    street: Street,
+    near: float,
+    far: float,
+    line: float,
+    gap: tuple[float, float] | None,
+    camera: Camera,
     rng: np.random.Generator,
 ) -> list[tuple[float, float, float]]:
     """Lamps, trees and wires along the kerbs; nothing in the camera's face."""
@@ -184,12 +246,21 @@ def _furniture(
         trees = street.layout in ("verge", "square") or rng.random() < 0.65
         if trees and street.far_pavement >= 2.5:
             for x in np.arange(-47.0 + start, 50.0, 8.5 if street.stock == "common" else 11.0):
-                if free(x, far + 0.8, 6.0):
+                if free(x, far + 0.8, 6.0) and not overgrown(street, x, far + 0.9, 1.6):
                     greenery.tree(b, (float(x), far + 0.9), street.stock, rng)
         if street.layout == "verge":
             for x in np.arange(-44.0 + start, 46.0, 10.0):
-                if free(x, near * 0.4, 7.0) and abs(x - eye[0]) > 6.0:
+                if free(x, near * 0.4, 7.0) and abs(x - eye[0]) > 6.0 and not overgrown(street, x, near * 0.4, 1.6):
                     greenery.tree(b, (float(x), near * 0.4), street.stock, rng)
         if street.stock == "common" and rng.random() < 0.6:
             greenery.post_and_wires(b, line - 0.5, rng)
     return heads
+
+
+def casters(mesh: Mesh, camera: Camera) -> np.ndarray:
+    """The triangles (Mx3) of the street whose shadow can be seen: large ones near the camera, off the ground."""
+    corners = mesh.vertices["pos"][mesh.triangles]
+    span = (corners.max(axis=1) - corners.min(axis=1)).max(axis=1)
+    gap = corners.mean(axis=1)[:, :2] - np.asarray(camera.position[:2])
+    near = np.hypot(gap[:, 0], gap[:, 1]) < 42.0
+    return mesh.triangles[near & (span > 0.4) & (corners[..., 2].max(axis=1) > 0.25)]

@@ -32,10 +32,46 @@ def _cab(b: Builder, front: float, width: float, roof: float, stock: Stock) -> f
     """A cab whose nose is at `front`; returns where its back is."""
     inner = Builder()
     if stock == "common":
-        body = Body(1.75, width, 0.55, 1.5, 1.5, 1.42, roof, -0.86, -0.82, 0.55, 0.84, ((-0.4, 0.7),), (), tuck=0.9, nose=0.9, rear_glass=False, drop=0.12)
+        body = Body(
+            1.75,
+            width,
+            0.55,
+            1.5,
+            1.5,
+            1.42,
+            roof,
+            -0.86,
+            -0.82,
+            0.55,
+            0.84,
+            ((-0.4, 0.7),),
+            (),
+            tuck=0.9,
+            nose=0.9,
+            rear_glass=False,
+            drop=0.12,
+        )
         length, shift = 1.75, front - 0.875
     else:
-        body = Body(2.5, width * 0.94, 0.6, 1.55, 1.6, 1.5, roof, -1.24, -1.2, 0.0, 0.35, ((-0.8, 0.15),), (), tuck=0.84, nose=0.66, rear_glass=False, drop=0.2)
+        body = Body(
+            2.5,
+            width * 0.94,
+            0.6,
+            1.55,
+            1.6,
+            1.5,
+            roof,
+            -1.24,
+            -1.2,
+            0.0,
+            0.35,
+            ((-0.8, 0.15),),
+            (),
+            tuck=0.84,
+            nose=0.66,
+            rear_glass=False,
+            drop=0.2,
+        )
         length, shift = 2.5, front - 1.25
     cabin(inner, body)
     half, end = body.width / 2, length / 2
@@ -47,13 +83,17 @@ def _cab(b: Builder, front: float, width: float, roof: float, stock: Stock) -> f
         inner.box((x - 0.04, y0, 1.75), (x + 0.04, y1, 2.1), DARK, 0.02)
     inner.box((end - 0.05, -half * 0.55, 1.05), (end + 0.015, half * 0.55, 1.3), DARK, 0.02)
     inner.box((end - 0.12, -half * 0.95, 0.5), (end + 0.06, half * 0.95, 0.78), TRIM, 0.03)
-    corners = np.array([(end + 0.065, -0.24, 0.58), (end + 0.065, 0.24, 0.58), (end + 0.065, 0.24, 0.71), (end + 0.065, -0.24, 0.71)])
+    corners = np.array(
+        [(end + 0.065, -0.24, 0.58), (end + 0.065, 0.24, 0.58), (end + 0.065, 0.24, 0.71), (end + 0.065, -0.24, 0.71)]
+    )
     inner.add(corners, [[0, 1, 2], [0, 2, 3]], PLATE, uv=np.array([(0, 0), (1, 0), (1, 1), (0, 1)]))
     b.include(inner, (shift, 0, 0))
     return front - length
 
 
-def _chassis(b: Builder, rear: float, front: float, width: float, axles: tuple[float, ...], radius: float = 0.48) -> None:
+def _chassis(
+    b: Builder, rear: float, front: float, width: float, axles: tuple[float, ...], radius: float = 0.48
+) -> None:
     for y in (-0.42, 0.42):
         b.box((rear + 0.15, y - 0.06, 0.62), (front - 0.4, y + 0.06, 0.86), DARK)
     b.box((rear + 1.0, -width * 0.42, 0.45), (rear + 1.9, width * 0.42, 0.8), DARK, 0.04)
@@ -65,10 +105,24 @@ def _chassis(b: Builder, rear: float, front: float, width: float, axles: tuple[f
         for side in (1.0, -1.0):
             wheel(b, x, side * width * 0.49, radius, 0.36, 0.55)
             # A mudguard's shade.
-            b.box((x - 0.55, min(side * width * 0.28, side * width * 0.47), 0.97), (x + 0.55, max(side * width * 0.28, side * width * 0.47), 1.02), DARK)
+            b.box(
+                (x - 0.55, min(side * width * 0.28, side * width * 0.47), 0.97),
+                (x + 0.55, max(side * width * 0.28, side * width * 0.47), 1.02),
+                DARK,
+            )
 
 
-def _sides(b: Builder, rear: float, front: float, width: float, floor: float, tall: float, ribs: int, slot: int, gate: bool = True) -> None:
+def _sides(
+    b: Builder,
+    rear: float,
+    front: float,
+    width: float,
+    floor: float,
+    tall: float,
+    ribs: int,
+    slot: int,
+    gate: bool = True,
+) -> None:
     half = width / 2
     b.box((rear, -half, floor - 0.1), (front, half, floor), DARK)
     for side in (1.0, -1.0):
@@ -85,7 +139,16 @@ def _sides(b: Builder, rear: float, front: float, width: float, floor: float, ta
         b.box((rear, -half, floor - 0.05), (rear + 0.06, half, floor + tall), slot)
 
 
-def heap(b: Builder, low: tuple[float, float], high: tuple[float, float], floor: float, tall: float, slot: int, seed: int, cells: int = 14) -> None:
+def heap(
+    b: Builder,
+    low: tuple[float, float],
+    high: tuple[float, float],
+    floor: float,
+    tall: float,
+    slot: int,
+    seed: int,
+    cells: int = 14,
+) -> None:
     """A mound over a rectangle, rough with `seed`."""
     rng = np.random.default_rng(seed)
     u, w = np.meshgrid(np.linspace(-1, 1, cells), np.linspace(-1, 1, cells), indexing="ij")

@@ -1,5 +1,6 @@
 """Bodies of road vehicles: a lower shell and a glazed house, both lofted along the length, on wheels."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,19 @@ def _shell(b: Builder, v: Body) -> None:
     xs = np.array([-end, -end + 0.05, -end + 0.22, v.rear_base, 0.0, v.front_base, end - 0.32, end - 0.07, end])
     xs = np.maximum.accumulate(xs + np.arange(9) * 1e-4)
     wide = np.array([0.82, 0.93, 0.985, 1.0, 1.0, 1.0, 0.97, 0.9, v.nose]) * half
-    top = np.array([v.boot_z - 0.12, v.boot_z - 0.03, v.boot_z, v.belt_z, v.belt_z, v.belt_z, v.hood_z, v.hood_z - v.drop * 0.6, v.hood_z - v.drop])
+    top = np.array(
+        [
+            v.boot_z - 0.12,
+            v.boot_z - 0.03,
+            v.boot_z,
+            v.belt_z,
+            v.belt_z,
+            v.belt_z,
+            v.hood_z,
+            v.hood_z - v.drop * 0.6,
+            v.hood_z - v.drop,
+        ]
+    )
     low = v.sill + np.array([0.1, 0.04, 0.0, 0.0, 0.0, 0.0, 0.0, 0.02, 0.08])
     rings = []
     for x, w, z1, z0 in zip(xs, wide, top, low, strict=True):
@@ -79,11 +92,17 @@ def _house(b: Builder, v: Body) -> None:
         z = v.belt_z + (crown - v.belt_z) * rise
         base, roof = 0.9 * half, half * (0.9 + (v.tuck - 0.9) * rise)
         rail = z - 0.07 * rise
-        left = [(base, v.belt_z - 0.02), (base + (roof - base) * 0.1, v.belt_z + 0.035 * rise), (roof, rail), (roof - 0.07, z), (0.0, z + 0.012 * rise)]
+        left = [
+            (base, v.belt_z - 0.02),
+            (base + (roof - base) * 0.1, v.belt_z + 0.035 * rise),
+            (roof, rail),
+            (roof - 0.07, z),
+            (0.0, z + 0.012 * rise),
+        ]
         rings.append([(x, y, zz) for y, zz in left + [(-y, zz) for y, zz in reversed(left[:-1])]])
     house = np.array(rings)
     slots = np.full((len(edges) - 1, house.shape[1] - 1), PAINT)
-    for i, (x0, x1) in enumerate(zip(edges, edges[1:], strict=False)):
+    for i, (x0, x1) in enumerate(itertools.pairwise(edges)):
         middle = (x0 + x1) / 2
         if any(a <= middle <= z for a, z in v.windows):
             slots[i, [1, 6]] = GLASS
@@ -110,7 +129,13 @@ def running_gear(b: Builder, v: Body) -> None:
         for side in (1.0, -1.0):
             if v.arches:
                 arch = v.wheel_radius * 1.2
-                b.tube((x, side * (half - 0.25), v.wheel_radius + 0.02), (x, side * (half + 0.004), v.wheel_radius + 0.02), arch, DARK, sides=18)
+                b.tube(
+                    (x, side * (half - 0.25), v.wheel_radius + 0.02),
+                    (x, side * (half + 0.004), v.wheel_radius + 0.02),
+                    arch,
+                    DARK,
+                    sides=18,
+                )
             wheel(b, x, side * (half + 0.012), v.wheel_radius)
     b.box((-v.length / 2 + 0.25, -half * 0.85, v.sill - 0.06), (v.length / 2 - 0.25, half * 0.85, v.sill + 0.05), DARK)
 
@@ -124,7 +149,13 @@ def fittings(b: Builder, v: Body, lamp: tuple[float, float] = (0.28, 0.13), roun
     for side in (1.0, -1.0):
         y0, y1 = sorted((side * nose * 1.04, side * (nose * 1.04 - lamp[0])))
         if round_lamps:
-            b.tube((end - 0.1, (y0 + y1) / 2, z_lamp), (end + 0.03, (y0 + y1) / 2, z_lamp), lamp[1] * 0.8, HEADLAMP, sides=12)
+            b.tube(
+                (end - 0.1, (y0 + y1) / 2, z_lamp),
+                (end + 0.03, (y0 + y1) / 2, z_lamp),
+                lamp[1] * 0.8,
+                HEADLAMP,
+                sides=12,
+            )
         else:
             b.box((end - 0.16, y0, z_lamp - lamp[1] / 2), (end + 0.015, y1, z_lamp + lamp[1] / 2), HEADLAMP, 0.02)
         y0, y1 = sorted((side * tail * 1.08, side * tail * 0.72))
@@ -136,7 +167,14 @@ def fittings(b: Builder, v: Body, lamp: tuple[float, float] = (0.28, 0.13), roun
     b.box((end - 0.1, -nose * 0.85, v.sill + 0.1), (end + 0.02, nose * 0.85, v.sill + 0.2), TRIM, 0.02)
     b.box((-end - 0.02, -tail, v.sill + 0.12), (-end + 0.1, tail, v.sill + 0.26), TRIM, 0.02)
     for x, z, out in ((end + 0.022, v.sill + 0.17, 1.0), (-end - 0.024, z_tail - 0.22, -1.0)):
-        corners = np.array([(x, -0.23 * out, z - 0.06), (x, 0.23 * out, z - 0.06), (x, 0.23 * out, z + 0.06), (x, -0.23 * out, z + 0.06)])
+        corners = np.array(
+            [
+                (x, -0.23 * out, z - 0.06),
+                (x, 0.23 * out, z - 0.06),
+                (x, 0.23 * out, z + 0.06),
+                (x, -0.23 * out, z + 0.06),
+            ]
+        )
         uv = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
         b.add(corners, [[0, 1, 2], [0, 2, 3]], PLATE, uv=uv)
 

@@ -27,7 +27,11 @@ def lamps_of(item: Item) -> list[Lamp]:
     for side in sides:
         if lit:
             x, y = length / 2 + 0.05, side * width
-            place = (item.position[0] + ahead[0] * x - ahead[1] * y, item.position[1] + ahead[1] * x + ahead[0] * y, height)
+            place = (
+                item.position[0] + ahead[0] * x - ahead[1] * y,
+                item.position[1] + ahead[1] * x + ahead[0] * y,
+                height,
+            )
             lamps.append(Lamp(place, aim, 24.0, 32.0, (1.9, 1.85, 1.7), 0.7, (1.0, 0.98, 0.9)))
     if braking:
         x = -length / 2 - 0.05

@@ -37,7 +37,14 @@ _COLOURS = (
     (0.92, 0.92, 0.92), (0.9, 0.9, 0.88), (0.12, 0.12, 0.13), (0.55, 0.57, 0.6), (0.35, 0.37, 0.4), (0.6, 0.1, 0.1),
     (0.14, 0.24, 0.45), (0.75, 0.74, 0.7), (0.4, 0.3, 0.22), (0.2, 0.33, 0.28),
 )  # fmt: skip
-_VIVID = ((0.85, 0.6, 0.1), (0.3, 0.6, 0.68), (0.45, 0.62, 0.25), (0.72, 0.35, 0.15), (0.5, 0.3, 0.5), (0.9, 0.88, 0.75))
+_VIVID = (
+    (0.85, 0.6, 0.1),
+    (0.3, 0.6, 0.68),
+    (0.45, 0.62, 0.25),
+    (0.72, 0.35, 0.15),
+    (0.5, 0.3, 0.5),
+    (0.9, 0.88, 0.75),
+)
 
 
 def paints_of(design: int, stock: Stock, white: bool = False) -> list[Paint]:
@@ -73,7 +80,13 @@ def _car(group: str, stock: Stock, name: str) -> Mesh:
         b.box((-2.3, -0.75, 0.99), (-0.65, 0.75, 1.0), DARK)
     if name in ("suv", "minibus", "boxy"):
         for y in (-0.6, 0.6):
-            b.tube((body.rear_top + 0.1, y, body.roof_z + 0.03), (body.front_top - 0.15, y, body.roof_z + 0.03), 0.02, TRIM, sides=5)
+            b.tube(
+                (body.rear_top + 0.1, y, body.roof_z + 0.03),
+                (body.front_top - 0.15, y, body.roof_z + 0.03),
+                0.02,
+                TRIM,
+                sides=5,
+            )
     return b.mesh()
 
 
@@ -81,10 +94,30 @@ def _bus(stock: Stock, name: str) -> Mesh:
     b = Builder()
     if name == "city":
         bays = tuple((-4.9 + 1.45 * i, -3.6 + 1.45 * i) for i in range(6)) + ((3.85, 5.05),)
-        body = Body(10.5, 2.5, 0.3, 1.15, 1.15, 1.15, 3.05, -5.22, -5.15, 5.0, 5.23, bays, (-2.9, 3.3), 0.48, 0.95, 0.93, drop=0.1)
+        body = Body(
+            10.5,
+            2.5,
+            0.3,
+            1.15,
+            1.15,
+            1.15,
+            3.05,
+            -5.22,
+            -5.15,
+            5.0,
+            5.23,
+            bays,
+            (-2.9, 3.3),
+            0.48,
+            0.95,
+            0.93,
+            drop=0.1,
+        )
     else:
         bays = tuple((-4.7 + 2.2 * i, -2.6 + 2.2 * i) for i in range(4)) + ((4.2, 5.0),)
-        body = Body(10.5, 2.45, 0.4, 1.45, 1.45, 1.3, 3.2, -5.2, -5.0, 4.4, 5.2, bays, (-3.1, 3.0), 0.5, 0.86, 0.82, drop=0.35)
+        body = Body(
+            10.5, 2.45, 0.4, 1.45, 1.45, 1.3, 3.2, -5.2, -5.0, 4.4, 5.2, bays, (-3.1, 3.0), 0.5, 0.86, 0.82, drop=0.35
+        )
     whole(b, body)
     half = body.width / 2
     for x in (4.1, 0.1) if name == "city" else (4.0,):
@@ -93,7 +126,9 @@ def _bus(stock: Stock, name: str) -> Mesh:
     b.box((-4.6, -half - 0.008, 0.62), (4.6, half + 0.008, 0.8), SECOND)
     b.box((-2.0, -0.7, body.roof_z - 0.03), (1.2, 0.7, body.roof_z + 0.16), PAINT, 0.06)
     top = body.roof_z - 0.2
-    corners = np.array([(5.12, -0.8, top - 0.18), (5.12, 0.8, top - 0.18), (5.06, 0.8, top + 0.1), (5.06, -0.8, top + 0.1)])
+    corners = np.array(
+        [(5.12, -0.8, top - 0.18), (5.12, 0.8, top - 0.18), (5.06, 0.8, top + 0.1), (5.06, -0.8, top + 0.1)]
+    )
     b.add(corners, [[0, 1, 2], [0, 2, 3]], SIGN, uv=np.array([(0, 0), (5, 0), (5, 1), (0, 1)]))
     return b.mesh()
 
@@ -107,4 +142,6 @@ def parts(item: Item) -> list[Part]:
     table = (_VANS if item.asset == "van" else _CARS)[item.stock]
     name = list(table)[item.design % len(table)]
     paints = palette(paints_of(item.design, item.stock, white=item.asset == "van"))
-    return [Part(f"{item.asset}/{name}", partial(_car, item.asset, item.stock, name), paints, seed=float(item.design % 89))]
+    return [
+        Part(f"{item.asset}/{name}", partial(_car, item.asset, item.stock, name), paints, seed=float(item.design % 89))
+    ]

@@ -23,7 +23,10 @@ pub(in crate::config) struct RawMqtt {
     /// Seconds between pings on an idle connection.
     #[schemars(range(min = 5, max = 1200))]
     pub(in crate::config) keep_alive_s: u64,
-    /// Password of the user named by `gateway.id`. Without it none is sent.
+    /// User name at the broker; `gateway.id` unless set. The contract's access rules expect the gateway's id
+    /// in it, so set it only where the broker wants another form, such as `gw-0007@example`.
+    pub(in crate::config) username: Option<String>,
+    /// Password of this user. Without it none is sent.
     pub(in crate::config) password: Option<RawSecret>,
     /// When the outbox lets a message go. `puback`: the broker has it. `receipt`: the platform has sent
     /// `received`. `auto`: receipts as soon as the platform has sent its first.
@@ -39,6 +42,7 @@ impl Default for RawMqtt {
             port: None,
             root_topic: "grid/v1".to_owned(),
             keep_alive_s: 30,
+            username: None,
             password: None,
             release_on: ReleaseOn::Auto,
             tls: None,

@@ -31,6 +31,7 @@ fn broker(raw: RawMqtt, section: &Section, site: &Site) -> Option<Mqtt> {
     let root_topic = root_topic(raw.root_topic, section);
     let has_tls = raw.tls.is_some();
     let tls = raw.tls.map(|raw| tls(raw, &section.table("tls"), site)).transpose();
+    let username = raw.username.map(|name| section.required_text("username", Some(name)).ok_or(Refused)).transpose();
     let password = raw.password.map(|raw| secret("password", raw, section, site)).transpose();
     if let (Some(host), Ok(Some(_)), false) = (&host, &password, has_tls || section.is_incomplete("tls"))
         && !is_loopback(host)
@@ -44,6 +45,7 @@ fn broker(raw: RawMqtt, section: &Section, site: &Site) -> Option<Mqtt> {
         port: raw.port.map_or(default_port, |port| u16::try_from(port).unwrap_or(default_port)),
         root_topic: root_topic?,
         keep_alive: Duration::from_secs(raw.keep_alive_s),
+        username: username.ok()?,
         password: password.ok()?,
         tls: tls.ok()?,
         release_on: raw.release_on,

@@ -20,8 +20,8 @@ pub(super) fn storage(raw: RawStorage, site: &Site) -> Storage {
 }
 
 pub(super) fn inference(raw: RawInference, section: &Section, site: &Site) -> Option<Inference> {
-    let runtime_library = section.required("runtime_library", raw.runtime_library);
-    let model = section.required("model", raw.model);
+    let runtime_library = section.required_path("runtime_library", raw.runtime_library);
+    let model = section.required_path("model", raw.model);
     Some(Inference {
         runtime_library: site.path(runtime_library?),
         model: site.path(model?),

@@ -161,15 +161,18 @@ impl CameraAnalyzer {
         self.advance(at);
     }
 
-    /// Takes in the platform's word on an incident; one on an incident that is not known is ignored.
-    pub fn handle_feedback(&mut self, feedback: &Feedback, at: Timestamp) {
+    /// Takes in the platform's word on an incident, and says whether the incident is known: open, or the last
+    /// one of its rule. A word on any other is ignored.
+    pub fn handle_feedback(&mut self, feedback: &Feedback, at: Timestamp) -> bool {
         self.advance(at);
         let at = self.core.now;
+        let known = self.watches.iter().any(|watch| watch.is_about(feedback.event_id));
         let mut desk = desk(&self.camera, &mut *self.ids, &mut self.core, &mut self.out);
         let silence = self.watches.iter_mut().find_map(|watch| watch.handle_feedback(feedback, at, &mut desk));
         if let Some(silence) = silence {
             self.watches.iter_mut().for_each(|watch| watch.respect(&silence));
         }
+        known
     }
 
     /// Fires every timer that is due at `now`, each as of its own deadline.
@@ -243,12 +246,6 @@ impl CameraAnalyzer {
         let open = self.watches.iter().any(Watch::is_open);
         let lost = [Some(self.core.lost_at()), self.core.blind_at()].into_iter().flatten().filter(|_| open);
         self.watches.iter().filter_map(|watch| watch.next_deadline(self.core.now)).chain(lost).min()
-    }
-
-    /// Whether this incident is being reported now.
-    #[must_use]
-    pub fn is_open(&self, event_id: Uuid) -> bool {
-        self.open_incidents().any(|open| open == event_id)
     }
 
     /// The incidents that are being reported. One that was stored as open and is not among them after

@@ -155,6 +155,10 @@ impl Watch {
         }
     }
 
+    pub(super) fn is_about(&self, event_id: Uuid) -> bool {
+        self.lifecycle.is_about(event_id)
+    }
+
     /// Acts on feedback about an incident of this watch.
     pub(super) fn handle_feedback(
         &mut self,
@@ -162,7 +166,7 @@ impl Watch {
         at: Timestamp,
         desk: &mut Desk<'_>,
     ) -> Option<Silence> {
-        if !self.lifecycle.is_about(feedback.event_id) {
+        if !self.is_about(feedback.event_id) {
             return None;
         }
         let common = self.rule.common();

@@ -5,11 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Desk, UPDATE_SPACING, VERIFY_PATIENCE, closing_role};
+use super::request::Request;
+use super::{Desk, UPDATE_SPACING, closing_role};
 use crate::domain::Timestamp;
-use crate::domain::incident::{
-    CloseReason, EvidenceRole, IncidentTransition, Kind, Phase, Verification, VerificationResult,
-};
+use crate::domain::incident::{CloseReason, EvidenceRole, IncidentTransition, Kind, Phase, VerificationResult};
 use crate::domain::rules::params::Common;
 use crate::domain::rules::{Assessment, BACK_AFTER, Sight};
 use crate::domain::time::{after, elapsed};
@@ -38,16 +37,8 @@ pub(super) struct OpenIncident {
     absent_since: Option<Timestamp>,
     magnitude: f64,
     reported: f64,
-    verification: Option<PendingVerification>,
+    verification: Request,
     settled_at: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct PendingVerification {
-    due: Timestamp,
-    seq: Option<u64>,
-    looks: u32,
-    seen: bool,
 }
 
 /// An incident that was closed, as long as it can still matter.
@@ -58,7 +49,7 @@ pub(super) struct Ended {
     closed_at: Timestamp,
     last_report: Timestamp,
     finished: bool,
-    verification: Option<PendingVerification>,
+    verification: Request,
 }
 
 impl Ended {
@@ -96,28 +87,25 @@ impl Ended {
     /// What was retracted is not looked for.
     pub(super) fn verify(&mut self, due: Timestamp, seq: Option<u64>) {
         if self.last.phase != Phase::Closed(CloseReason::Retracted) {
-            self.verification = Some(PendingVerification { due, seq, looks: 0, seen: false });
+            self.verification.ask(due, seq);
         }
     }
 
-    pub(super) fn is_verifying(&self, at: Timestamp) -> bool {
-        self.verification.is_some_and(|pending| pending.due <= at)
-    }
-
-    pub(super) fn verification_due(&self) -> Option<Timestamp> {
-        self.verification.map(|pending| pending.due)
+    pub(super) fn verification(&self) -> &Request {
+        &self.verification
     }
 
     pub(super) fn verification_deadline(&self) -> Option<Timestamp> {
-        let deadline = after(self.verification?.due, VERIFY_PATIENCE);
-        Some(deadline.max(after(self.last_report, UPDATE_SPACING)))
+        self.verification.deadline(after(self.last_report, UPDATE_SPACING))
     }
 
     /// Takes in one look. What has stood there for as long as it takes to be back is still present;
     /// before that time has passed, and once more for looks that come late, nobody can say that it is not.
     pub(super) fn try_verification(&mut self, at: Timestamp, back: bool, desk: &mut Desk<'_>) {
-        let known = self.is_known_again();
-        let Some(pending) = self.verification.as_mut().filter(|pending| known && pending.due <= at) else { return };
+        if !self.is_known_again() {
+            return;
+        }
+        let Some(pending) = self.verification.at_work(at) else { return };
         pending.looks += 1;
         let result = if back {
             VerificationResult::StillPresent
@@ -127,7 +115,7 @@ impl Ended {
             return;
         };
         if elapsed(self.last_report, at) >= UPDATE_SPACING {
-            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Verification, at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Verification, at)];
             self.answer(result, at, desk);
         }
     }
@@ -138,8 +126,8 @@ impl Ended {
     }
 
     fn answer(&mut self, result: VerificationResult, at: Timestamp, desk: &mut Desk<'_>) {
-        let Some(pending) = self.verification.take() else { return };
-        self.last.verification = Some(Verification { result, checked_at: at, feedback_seq: pending.seq });
+        let Some(answer) = self.verification.answer(result, at) else { return };
+        self.last.verification = Some(answer);
         (self.last.at, self.last_report) = (at, at);
         self.last.revision += 1;
         desk.out.push_back(self.last.clone());
@@ -160,7 +148,7 @@ impl OpenIncident {
     ) -> Self {
         let magnitude = seen.magnitude;
         let mut evidence = seen.evidence;
-        evidence.push(desk.snapshots.keep(EvidenceRole::Confirmed, at));
+        evidence.push(desk.keep((kind, &common.zone), EvidenceRole::Confirmed, at));
         let last = IncidentTransition {
             event_id,
             revision: 1,
@@ -195,7 +183,8 @@ impl OpenIncident {
         incident.take_in(at, seen);
         incident.last.cleared = None;
         incident.last.evidence = evidence;
-        incident.last.evidence.push(desk.snapshots.keep(EvidenceRole::Latest, at));
+        let latest = desk.keep(place(&incident.last), EvidenceRole::Latest, at);
+        incident.last.evidence.push(latest);
         incident.report(Phase::Updated, at, desk);
         incident
     }
@@ -209,7 +198,7 @@ impl OpenIncident {
             absent_since: None,
             magnitude,
             reported: magnitude,
-            verification: None,
+            verification: Request::default(),
             settled_at: None,
         }
     }
@@ -248,7 +237,7 @@ impl OpenIncident {
         let gone = seen.sight == Sight::NotSeen
             && self.absent_since.is_some_and(|since| elapsed(since, at) >= common.clear_after);
         if gone {
-            self.last.evidence = vec![desk.snapshots.keep(closing_role(seen.sight), at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), closing_role(seen.sight), at)];
             return Some(CloseReason::Cleared);
         }
         if seen.sight != Sight::Seen {
@@ -261,7 +250,7 @@ impl OpenIncident {
         let changed = (self.magnitude - self.reported).abs() >= WORTH_TELLING * self.reported.abs().max(1e-9);
         let changed = changed && (self.magnitude - seen.magnitude).abs() <= SETTLED * self.magnitude.abs();
         if self.may_update(at) && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
-            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Latest, at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Latest, at)];
             self.report(Phase::Updated, at, desk);
         }
         None
@@ -283,24 +272,19 @@ impl OpenIncident {
     }
 
     pub(super) fn verify(&mut self, due: Timestamp, seq: Option<u64>) {
-        self.verification = Some(PendingVerification { due, seq, looks: 0, seen: false });
+        self.verification.ask(due, seq);
     }
 
-    pub(super) fn is_verifying(&self, at: Timestamp) -> bool {
-        self.verification.is_some_and(|pending| pending.due <= at)
-    }
-
-    pub(super) fn verification_due(&self) -> Option<Timestamp> {
-        self.verification.map(|pending| pending.due)
+    pub(super) fn verification(&self) -> &Request {
+        &self.verification
     }
 
     pub(super) fn verification_deadline(&self) -> Option<Timestamp> {
-        let deadline = after(self.verification?.due, VERIFY_PATIENCE);
-        Some(deadline.max(after(self.last_report, UPDATE_SPACING)))
+        self.verification.deadline(after(self.last_report, UPDATE_SPACING))
     }
 
     fn try_verification(&mut self, at: Timestamp, sight: Sight, desk: &mut Desk<'_>) {
-        let Some(pending) = self.verification.as_mut().filter(|pending| pending.due <= at) else { return };
+        let Some(pending) = self.verification.at_work(at) else { return };
         if sight == Sight::Unknown {
             return;
         }
@@ -312,7 +296,7 @@ impl OpenIncident {
             (false, _) => return,
         };
         if self.may_update(at) {
-            self.last.evidence = vec![desk.snapshots.keep(EvidenceRole::Verification, at)];
+            self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Verification, at)];
             self.answer(answer, at, desk);
         }
     }
@@ -324,8 +308,8 @@ impl OpenIncident {
     }
 
     fn answer(&mut self, result: VerificationResult, at: Timestamp, desk: &mut Desk<'_>) {
-        let Some(pending) = self.verification.take() else { return };
-        self.last.verification = Some(Verification { result, checked_at: at, feedback_seq: pending.seq });
+        let Some(answer) = self.verification.answer(result, at) else { return };
+        self.last.verification = Some(answer);
         self.report(Phase::Updated, at, desk);
     }
 
@@ -352,24 +336,27 @@ impl OpenIncident {
             self.last.evidence.clear();
         }
         // Whoever asked for a check gets an answer, also where the end comes before the check was due.
-        self.last.verification = self.verification.take().map(|pending| {
-            let result = match reason {
-                CloseReason::Cleared => VerificationResult::Cleared,
-                // It ends at a look that has seen it.
-                CloseReason::Superseded => VerificationResult::StillPresent,
-                CloseReason::CameraLost
-                | CloseReason::ViewChanged
-                | CloseReason::RuleDisabled
-                | CloseReason::Retracted
-                | CloseReason::MaxDuration => VerificationResult::CannotTell,
-            };
-            Verification { result, checked_at: at, feedback_seq: pending.seq }
-        });
+        let result = match reason {
+            CloseReason::Cleared => VerificationResult::Cleared,
+            // It ends at a look that has seen it.
+            CloseReason::Superseded => VerificationResult::StillPresent,
+            CloseReason::CameraLost
+            | CloseReason::ViewChanged
+            | CloseReason::RuleDisabled
+            | CloseReason::Retracted
+            | CloseReason::MaxDuration => VerificationResult::CannotTell,
+        };
+        self.last.verification = self.verification.answer(result, at);
         self.last.cleared = cleared;
         self.report(Phase::Closed(reason), at, desk);
         let (finished, verification) = (self.settled_at.is_some(), self.verification);
         Ended { last: self.last, opened_at, closed_at: at, last_report, finished, verification }
     }
+}
+
+/// What a picture of the incident shows: which kind, where.
+fn place(incident: &IncidentTransition) -> (Kind, &str) {
+    (incident.kind, &incident.zone)
 }
 
 fn limited(mut boxes: Vec<crate::domain::incident::LabelledBox>) -> Vec<crate::domain::incident::LabelledBox> {

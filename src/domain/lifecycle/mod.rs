@@ -11,6 +11,7 @@
 //! a duration, a schedule's end.
 
 mod incident;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,7 @@ use super::Timestamp;
 use super::camera::CameraId;
 use super::feedback::{Feedback, Verdict};
 use super::ids::IdGenerator;
-use super::incident::{CloseReason, EvidenceRole, IncidentTransition, Kind, Phase};
+use super::incident::{CloseReason, EvidenceRef, EvidenceRole, IncidentTransition, Kind, Phase};
 use super::rules::params::Common;
 use super::rules::{Assessment, Sight};
 use super::snapshots::Snapshots;
@@ -46,6 +47,16 @@ pub(crate) struct Desk<'a> {
     pub(crate) ids: &'a mut dyn IdGenerator,
     pub(crate) snapshots: &'a mut Snapshots,
     pub(crate) out: &'a mut VecDeque<IncidentTransition>,
+}
+
+impl Desk<'_> {
+    /// Asks for the picture at hand as proof of an incident of this kind in this zone.
+    fn keep(&mut self, (kind, zone): (Kind, &str), role: EvidenceRole, at: Timestamp) -> EvidenceRef {
+        match kind {
+            Kind::Crowding => self.snapshots.keep_crowd(zone, role, at),
+            Kind::Encroachment | Kind::Dumping => self.snapshots.keep(role, at),
+        }
+    }
 }
 
 /// The step that ends, at `at`, an incident that was last told as `latest`, not closed, and that no
@@ -102,15 +113,15 @@ impl Lifecycle {
     }
 
     pub(crate) fn wants_dense_looks(&self, at: Timestamp) -> bool {
-        self.open.as_ref().is_some_and(|incident| incident.is_verifying(at))
-            || self.ended.as_ref().is_some_and(|ended| self.open.is_none() && ended.is_verifying(at))
+        self.open.as_ref().is_some_and(|incident| incident.verification().is_due(at))
+            || self.ended.as_ref().is_some_and(|ended| self.open.is_none() && ended.verification().is_due(at))
     }
 
     /// When a verification wants its first look.
     pub(crate) fn next_look(&self) -> Option<Timestamp> {
         match (&self.open, &self.ended) {
-            (Some(incident), _) => incident.verification_due(),
-            (None, ended) => ended.as_ref().and_then(Ended::verification_due),
+            (Some(incident), _) => incident.verification().due(),
+            (None, ended) => ended.as_ref().and_then(|ended| ended.verification().due()),
         }
     }
 

@@ -88,6 +88,20 @@ pub enum Decoder {
     Detr(Detr),
 }
 
+impl Decoder {
+    /// The family's name in manifests.
+    #[must_use]
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::Yolox(_) => "yolox",
+            Self::Ultralytics(_) => "ultralytics",
+            Self::Nanodet(_) => "nanodet",
+            Self::Picodet(_) => "picodet",
+            Self::Detr(_) => "detr",
+        }
+    }
+}
+
 /// Parameters of the YOLOX family.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -90,7 +90,9 @@ pub enum ManifestError {
         reason: String,
     },
     /// The model file is missing.
-    #[error("{path}: model file of manifest {manifest} is missing (origin: {origin})")]
+    #[error(
+        "{path}: model file of manifest {manifest} is missing (origin: {origin}); gridwatch models list says what can be fetched"
+    )]
     ModelMissing {
         /// The model file.
         path: PathBuf,
@@ -198,10 +200,10 @@ impl Manifest {
         })
     }
 
-    /// Whether a class stands for persons.
+    /// Whether a class has this role.
     #[must_use]
-    pub fn knows_persons(&self) -> bool {
-        self.roles.iter().any(|roles| roles.contains(Role::Person))
+    pub fn knows(&self, role: Role) -> bool {
+        self.roles.iter().any(|roles| roles.contains(role))
     }
 
     /// The weights, after their SHA-256 has been compared: the bytes returned are the bytes compared.

@@ -3,7 +3,7 @@
 use super::session::Network;
 use super::{LoadError, OnnxOptions, Runtime};
 use crate::config::model::Provider;
-use crate::domain::detection::Detection;
+use crate::domain::detection::{Detection, Role};
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
 use crate::inference::decode::{self, Candidate, Scope};
@@ -40,7 +40,8 @@ impl OnnxDetector {
                 sha256: manifest.sha256.as_str().to_owned(),
                 input_width,
                 input_height,
-                knows_persons: manifest.knows_persons(),
+                knows_persons: manifest.knows(Role::Person),
+                knows_vehicles: manifest.knows(Role::Vehicle),
             },
             scope: Scope {
                 input_width,

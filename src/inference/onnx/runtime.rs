@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +23,7 @@ static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
 impl Runtime {
     /// Loads the library at `path`. A second call with the same path gives the same runtime; after a
-    /// failed call another path may be tried.
+    /// failed call another path may be tried, unless the library pretended to be of a version that it is not.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         if !path.is_file() {
             return Err(LoadError::RuntimeMissing { path: path.to_owned() });
@@ -39,12 +40,7 @@ impl Runtime {
             };
         }
         require_elf(&found).map_err(unsuitable)?;
-        let builder = ort::init_from(&found).map_err(|error| unsuitable(in_words(&error)))?;
-        let environment = builder
-            .with_name("gridwatch")
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| unsuitable(error.message().to_owned()))?;
+        let environment = without_panic(|| environment(&found)).map_err(unsuitable)?;
         environment.set_log_level(LogLevel::Error);
         Ok(loaded.insert(Self { path: found, environment }).clone())
     }
@@ -62,6 +58,23 @@ impl Runtime {
     }
 }
 
+fn environment(library: &Path) -> Result<Environment, String> {
+    let builder = ort::init_from(library).map_err(|error| in_words(&error))?;
+    let builder = builder.with_name("gridwatch").with_telemetry(false);
+    builder.build().map_err(|error| error.message().to_owned())
+}
+
+/// The binding panics on a library that gives nothing where it has to give its interface. Its words for that
+/// are not for people, and nobody else can panic meanwhile whose words would be missed for long: the program
+/// has only begun.
+fn without_panic<T>(load: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = std::panic::catch_unwind(AssertUnwindSafe(load));
+    std::panic::set_hook(hook);
+    result.unwrap_or_else(|_| Err(format!("it does not offer the interface of version 1.{}", ort::MINOR_VERSION)))
+}
+
 fn version(library: &Path, build_info: &str) -> String {
     let name = library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let number = name.split_once(".so.").map(|(_, number)| number.to_owned());
@@ -70,15 +83,29 @@ fn version(library: &Path, build_info: &str) -> String {
 }
 
 /// Text instead of a library is the commonest mistake (a Git LFS pointer, an error page); the loader's
-/// own words for it help nobody.
+/// own words for it help nobody. Of half a library it has no words at all: the process dies of a bus error.
 fn require_elf(path: &Path) -> Result<(), String> {
-    let mut magic = [0; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    match read {
-        Ok(()) if magic == *b"\x7fELF" => Ok(()),
-        Ok(()) => Err("not a shared library".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let mut header = [0; ELF_HEADER_BYTES];
+    let mut file = File::open(path).map_err(|error| error.to_string())?;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    let read = file.read_exact(&mut header);
+    if read.is_err() || header[..4] != *b"\x7fELF" {
+        return Err("not a shared library".to_owned());
     }
+    if length < elf_length(&header) {
+        return Err("the file is cut off: download it again".to_owned());
+    }
+    Ok(())
+}
+
+const ELF_HEADER_BYTES: usize = 64;
+
+/// How long the file of this header has to be: linkers put the table of sections at its end. Of 64-bit
+/// little-endian files; the loader refuses others.
+fn elf_length(header: &[u8; ELF_HEADER_BYTES]) -> u64 {
+    let short = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let table = u64::from_le_bytes(std::array::from_fn(|index| header[0x28 + index]));
+    table.saturating_add(short(0x3a) * short(0x3c))
 }
 
 fn in_words(error: &ort::LoadDynamicError) -> String {

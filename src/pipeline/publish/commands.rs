@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -14,13 +15,16 @@ use crate::contract::time::SiteTime;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::CameraId;
 use crate::domain::feedback::{Feedback as Word, Verdict};
-use crate::domain::incident::Phase;
+use crate::domain::incident::{CloseReason, Phase};
 use crate::pipeline::analyze::CameraInput;
 use crate::pipeline::message::EventWriter;
 use crate::store::{FeedbackOutcome, Store, StoreError};
 
 /// Where words about an incident go: to the camera that saw it.
 pub type CameraInputs = BTreeMap<CameraId, mpsc::Sender<CameraInput>>;
+
+/// How long a camera's analysis may take to hear a command, between two looks.
+const ANALYSIS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Carries out feedback and commands.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ impl Desk {
                 return Ok(false);
             }
         };
-        let event_id = feedback.event_id;
+        let (event_id, seq) = (feedback.event_id, feedback.seq);
         if feedback.state == CaseState::Received {
             // A receipt that names no revision is for whatever was sent.
             self.store.receipt(event_id, feedback.revision_seen.unwrap_or(u32::MAX)).await?;
@@ -64,7 +68,9 @@ impl Desk {
         let Some(event) = self.store.latest_event(event_id).await? else { return Ok(false) };
         tracing::info!(camera = %event.camera, %event_id, state = ?feedback.state, "the platform answered");
         if let Some(verdict) = verdict(&feedback) {
-            self.tell(&event.camera, event_id, verdict, Some(feedback.seq)).await;
+            let feedback = Word { event_id, verdict };
+            let input = CameraInput::Feedback { feedback, seq: Some(seq), at: self.clock.now(), known: None };
+            self.tell(&event.camera, input).await;
         }
         Ok(false)
     }
@@ -98,16 +104,22 @@ impl Desk {
         Ok((Status::Ok, None, Some(json!({ "messages": messages }))))
     }
 
+    /// An event that is closed is looked at like any other, as with `handled`; its answer repeats the end.
     async fn verify(&self, event_id: Uuid) -> Result<Outcome, StoreError> {
-        match self.store.latest_event(event_id).await? {
-            None => Ok((Status::Failed, Some("no such event here".to_owned()), None)),
-            Some(event) if matches!(event.latest.phase, Phase::Closed(_)) => {
-                Ok((Status::Failed, Some("the event is closed; its last message says how".to_owned()), None))
-            }
-            Some(event) => {
-                self.tell(&event.camera, event_id, Verdict::Verify { seq: None }, None).await;
-                Ok((Status::Ok, Some("the answer comes as an update of the event".to_owned()), None))
-            }
+        let failed = |why: &str| Ok((Status::Failed, Some(why.to_owned()), None));
+        let Some(event) = self.store.latest_event(event_id).await? else { return failed("no such event here") };
+        if event.latest.phase == Phase::Closed(CloseReason::Retracted) {
+            return failed("the event was retracted; what never was is not looked for");
+        }
+        let (known, answer) = oneshot::channel();
+        let feedback = Word { event_id, verdict: Verdict::Verify { seq: None } };
+        let input = CameraInput::Feedback { feedback, seq: None, at: self.clock.now(), known: Some(known) };
+        self.tell(&event.camera, input).await;
+        match tokio::time::timeout(ANALYSIS_PATIENCE, answer).await {
+            Ok(Ok(true)) => Ok((Status::Ok, Some("the answer comes as a revision of the event".to_owned()), None)),
+            Ok(Ok(false)) => failed("the event is over, and a newer one may have taken its place"),
+            Ok(Err(_)) => failed("the event's camera is not analysed any more"),
+            Err(_) => failed("the camera's analysis is busy; ask again"),
         }
     }
 
@@ -118,13 +130,12 @@ impl Desk {
         Ok((Status::Failed, Some("the picture is not kept any more".to_owned()), None))
     }
 
-    async fn tell(&self, camera: &CameraId, event_id: Uuid, verdict: Verdict, seq: Option<u64>) {
-        let input = CameraInput::Feedback { feedback: Word { event_id, verdict }, seq, at: self.clock.now() };
+    async fn tell(&self, camera: &CameraId, input: CameraInput) {
         let Some(sender) = self.cameras.get(camera) else {
-            return tracing::warn!(%camera, %event_id, "the incident's camera is not configured any more");
+            return tracing::warn!(%camera, "the incident's camera is not configured any more");
         };
         if sender.send(input).await.is_err() {
-            tracing::warn!(%camera, %event_id, "the camera's analysis has ended");
+            tracing::warn!(%camera, "the camera's analysis has ended");
         }
     }
 }

@@ -125,12 +125,21 @@ impl Platform {
 
     /// The platform's word on an event.
     pub(crate) fn feedback(&self, event: &Value, state: &str, seq: u64) {
+        self.say(event, seq, json!({ "state": state }));
+    }
+
+    /// Somebody has been there; the box is to look again.
+    pub(crate) fn handled(&self, event: &Value, seq: u64) {
+        self.say(event, seq, json!({ "state": "handled", "verify_on_handled": true }));
+    }
+
+    fn say(&self, event: &Value, seq: u64, mut data: Value) {
         let id = &event["event_id"];
+        (data["event_id"], data["revision_seen"], data["seq"]) = (id.clone(), event["revision"].clone(), seq.into());
         let message = json!({
             "specversion": "1.0", "id": format!("test-{seq}"), "source": "urn:platform:test",
             "type": "gridwatch.feedback.v1", "subject": id, "time": "2026-11-22T19:44:02.000+08:00",
-            "datacontenttype": "application/json",
-            "data": { "event_id": id, "revision_seen": event["revision"], "seq": seq, "state": state },
+            "datacontenttype": "application/json", "data": data,
         });
         validate("feedback", &message);
         self.publish("feedback", &message.to_string(), &[]);
@@ -183,7 +192,8 @@ impl Platform {
                     assert_eq!((mime, &message.payload[..2]), ("image/jpeg", &[0xff, 0xd8][..]));
                     assert!(message.payload.len() <= 256_000, "{} bytes", message.payload.len());
                 }
-                ["rsp" | "cmd", _] | ["feedback"] => {}
+                ["rsp", _] => validate("response", &message.json()),
+                ["cmd", _] | ["feedback"] => {}
                 _ => panic!("{} is not in the contract", message.topic),
             }
         }

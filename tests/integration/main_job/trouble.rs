@@ -52,6 +52,8 @@ async fn outages_lose_nothing_and_verdicts_act() {
     // The receiving connection waits longer than the other one when its jitter says so.
     let retracted = end_of(&platform, &stall["event_id"], 75).await;
     assert_eq!(retracted["close_reason"], "retracted", "{retracted:#}");
+    let request = json!({ "event_id": stall["event_id"] }).to_string();
+    assert_eq!(platform.command("verify", &request).await["status"], "failed");
     let heap = platform.event("dumping", "opened", 45).await;
     let request = json!({ "event_id": heap["event_id"] }).to_string();
     assert_eq!(platform.command("verify", &request).await["status"], "ok");

@@ -1,5 +1,4 @@
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 
 use gridwatch::config::model::Secret;
@@ -7,65 +6,14 @@ use gridwatch::mqtt::{
     BrokerReport, ClientIdentity, Credentials, FaultKind, LinkFault, LinkOptions, Renew, ResolvedTls, Uplink,
     check_broker,
 };
-use tempfile::TempDir;
 
 use super::{no_births, quick, until_connected, until_disconnected};
+use crate::support::authority::{Authority, Signed};
 use crate::support::broker::{Broker, BrokerOptions, BrokerTls};
 
-/// An authority made for one test.
-struct Authority {
-    directory: TempDir,
-}
-
-/// What it signed.
-struct Signed {
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let authority = Self { directory: tempfile::tempdir().unwrap() };
-        openssl(
-            authority.directory.path(),
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=Test-CA -keyout ca.key -out ca.pem",
-        );
-        authority
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
-    }
-
-    /// `days`: of validity from now; a negative number has expired.
-    fn sign(&self, name: &str, subject_alternative: &str, days: i32) -> Signed {
-        let directory = self.directory.path();
-        std::fs::write(directory.join("san"), format!("subjectAltName={subject_alternative}\n")).unwrap();
-        openssl(
-            directory,
-            &format!(
-                "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
-            ),
-        );
-        openssl(
-            directory,
-            &format!(
-                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile san -out {name}.pem"
-            ),
-        );
-        Signed { cert: directory.join(format!("{name}.pem")), key: directory.join(format!("{name}.key")) }
-    }
-
-    fn broker_tls(&self, server: &Signed, require_client: bool) -> BrokerOptions {
-        let tls = BrokerTls { ca: self.ca(), cert: server.cert.clone(), key: server.key.clone(), require_client };
-        BrokerOptions { tls: Some(tls), ..BrokerOptions::default() }
-    }
-}
-
-fn openssl(directory: &Path, arguments: &str) {
-    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output();
-    let output = output.expect("openssl is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn broker_tls(authority: &Authority, server: &Signed, require_client: bool) -> BrokerOptions {
+    let tls = BrokerTls { ca: authority.ca(), cert: server.cert.clone(), key: server.key.clone(), require_client };
+    BrokerOptions { tls: Some(tls), ..BrokerOptions::default() }
 }
 
 fn with_tls(port: u16, ca: &Path, client: Option<&Signed>) -> LinkOptions {
@@ -84,7 +32,7 @@ async fn try_it(options: &LinkOptions) -> Result<BrokerReport, LinkFault> {
 #[tokio::test]
 async fn a_broker_of_the_own_authority_is_trusted_and_any_other_is_not() {
     let ours = Authority::new();
-    let broker = Broker::start(ours.broker_tls(&ours.sign("broker", "IP:127.0.0.1", 2), false)).await;
+    let broker = Broker::start(broker_tls(&ours, &ours.sign("broker", "127.0.0.1"), false)).await;
     assert!(try_it(&with_tls(broker.port, &ours.ca(), None)).await.unwrap().encrypted);
 
     let fault = try_it(&with_tls(broker.port, &Authority::new().ca(), None)).await.unwrap_err();
@@ -98,11 +46,11 @@ async fn a_broker_of_the_own_authority_is_trusted_and_any_other_is_not() {
 #[tokio::test]
 async fn an_expired_or_foreign_certificate_is_said_so() {
     let authority = Authority::new();
-    let expired = Broker::start(authority.broker_tls(&authority.sign("old", "IP:127.0.0.1", -1), false)).await;
+    let expired = Broker::start(broker_tls(&authority, &authority.sign_until("old", "127.0.0.1", 2001), false)).await;
     let fault = try_it(&with_tls(expired.port, &authority.ca(), None)).await.unwrap_err();
     assert!(fault.kind == FaultKind::Tls && fault.text.contains("expired"), "{fault}");
 
-    let foreign = Broker::start(authority.broker_tls(&authority.sign("other", "DNS:other.test", 2), false)).await;
+    let foreign = Broker::start(broker_tls(&authority, &authority.sign("other", "other.test"), false)).await;
     let fault = try_it(&with_tls(foreign.port, &authority.ca(), None)).await.unwrap_err();
     assert!(fault.kind == FaultKind::Tls && fault.text.contains("another host name"), "{fault}");
 }
@@ -110,8 +58,8 @@ async fn an_expired_or_foreign_certificate_is_said_so() {
 #[tokio::test]
 async fn both_sides_may_have_to_prove_themselves() {
     let authority = Authority::new();
-    let broker = Broker::start(authority.broker_tls(&authority.sign("broker", "IP:127.0.0.1", 2), true)).await;
-    let gateway = authority.sign("gw", "DNS:gw", 2);
+    let broker = Broker::start(broker_tls(&authority, &authority.sign("broker", "127.0.0.1"), true)).await;
+    let gateway = authority.sign("gw", "gw");
     assert!(try_it(&with_tls(broker.port, &authority.ca(), Some(&gateway))).await.is_ok());
 
     let without = try_it(&with_tls(broker.port, &authority.ca(), None)).await.unwrap_err();
@@ -119,7 +67,7 @@ async fn both_sides_may_have_to_prove_themselves() {
     assert!(without.text.contains("client certificate"), "{without}");
 
     let elsewhere = Authority::new();
-    let stranger = elsewhere.sign("gw", "DNS:gw", 2);
+    let stranger = elsewhere.sign("gw", "gw");
     let refused = try_it(&with_tls(broker.port, &authority.ca(), Some(&stranger))).await.unwrap_err();
     assert!(refused.kind == FaultKind::Tls && refused.text.contains("client certificate"), "{refused}");
 }
@@ -135,8 +83,8 @@ async fn plain_tcp_behind_the_port_is_said_so() {
 #[tokio::test]
 async fn a_certificate_that_was_rotated_is_used_without_a_restart() {
     let authority = Authority::new();
-    let broker = Broker::start(authority.broker_tls(&authority.sign("broker", "IP:127.0.0.1", 2), false)).await;
-    let trusted = authority.directory.path().join("trusted.pem");
+    let broker = Broker::start(broker_tls(&authority, &authority.sign("broker", "127.0.0.1"), false)).await;
+    let trusted = authority.folder().join("trusted.pem");
     let file = trusted.clone();
     let renew = Renew(Arc::new(move || {
         let ca = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;

@@ -1,8 +1,10 @@
 //! Real servers and paths that several tests share.
 
+pub(crate) mod authority;
 pub(crate) mod broker;
 pub(crate) mod clips;
 pub(crate) mod data;
+pub(crate) mod hub;
 pub(crate) mod rtsp;
 pub(crate) mod scripted_broker;
 pub(crate) mod testcard;

@@ -80,7 +80,9 @@ void main() {
     gloss *= 1.0 - lies;
 #endif
 #if INFRARED
-    float grey = dot(albedo, vec3(0.45, 0.35, 0.2));
+    // Leaves are bright in this light.
+    float leafy = max(albedo.g - max(albedo.r, albedo.b), 0.0);
+    float grey = dot(albedo, vec3(0.45, 0.35, 0.2)) + 2.5 * leafy;
     albedo = vec3(mix(grey, 0.25, 0.3));
 #endif
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::analyzer::scenario::{Street, crowding, person, thing};
 use crate::domain::detection::Detection;
-use crate::domain::incident::Phase;
+use crate::domain::incident::{Phase, SnapshotRequest};
 use crate::domain::rules::params::Rule;
 
 fn street(change: impl FnOnce(&mut CrowdingRule)) -> Street {
@@ -23,7 +23,9 @@ fn a_standing_group_opens_and_ends_below_the_lower_count() {
     street.watch(400..500, |_| group(2));
     assert_eq!(street.ends(), [Phase::Opened, Phase::Closed(CloseReason::Cleared)]);
     let opened = &street.transitions[0];
-    assert!(opened.boxes.is_empty());
+    assert!(street.transitions.iter().all(|step| step.boxes.is_empty()));
+    let whole = |asked: &SnapshotRequest| matches!(asked, SnapshotRequest::KeepCrowd(_, zone) if zone == "ground");
+    assert!(street.snapshots.len() >= 2 && street.snapshots.iter().all(whole), "every picture loses the whole zone");
     assert!(matches!(opened.measure, Measure::Crowd { standing: 6, present: 6, density: Some(_) }));
 }
 

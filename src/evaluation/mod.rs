@@ -1,0 +1,147 @@
+//! How often the rules are right, on scenes whose truth is known. See `docs/evaluation.md`.
+//!
+//! ```text
+//! scene.toml, gridwatch.toml ─▶ scene ──┐
+//! truth.jsonl ─▶ truth ─▶ noise, street ┴▶ journal ─┐   the loop of        ┌▶ recorder ─▶ matching ─▶ summary
+//! clip ─▶ decoder, model ───────────────────────────┴▶ pipeline::analyze ──┘                  table, report ◀┘
+//! ```
+//! A journal stands in for pixels and detector; everything behind them is what runs live.
+
+pub mod agreement;
+pub mod exhibit;
+pub mod figures;
+mod ground;
+pub mod inference;
+pub mod journal;
+pub mod matching;
+pub mod noise;
+#[cfg(test)]
+mod properties;
+pub mod recorder;
+pub mod redaction;
+pub mod report;
+pub mod run;
+pub mod scene;
+pub mod street;
+pub mod summary;
+pub mod table;
+pub mod truth;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context;
+
+use inference::Sessions;
+use noise::Noise;
+use run::{Run, run_clip, run_journal};
+use scene::{Scene, SceneErrors};
+use summary::Summary;
+
+/// What to evaluate, and how.
+#[derive(Debug, Clone)]
+pub struct EvalOptions {
+    /// Manifest of the model that looks, instead of those that the scenes' configurations name.
+    pub model: Option<PathBuf>,
+    /// The inference runtime, instead of those that they name.
+    pub runtime_library: Option<PathBuf>,
+    /// Run journals also of scenes that have pixels.
+    pub journals: bool,
+    /// Of journals.
+    pub noise: Noise,
+    /// Only scenes whose name or story holds this.
+    pub only: Option<String>,
+    /// Scenes at a time.
+    pub jobs: usize,
+}
+
+/// One thing to do: a scene, and which run of it.
+struct Task<'a> {
+    scene: &'a Scene,
+    /// `None` is from pixels.
+    repeat: Option<u32>,
+}
+
+/// Reads every scene below `folder`.
+pub fn find_scenes(folder: &Path, options: &EvalOptions) -> Result<Vec<Scene>, SceneErrors> {
+    let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
+    let mut scenes = scene::find(folder, wanted)?;
+    for scene in &mut scenes {
+        let inference = &mut scene.config.inference;
+        // Workers share the cores; a session that takes them all would slow the others down.
+        inference.threads = 1;
+        if let Some(library) = &options.runtime_library {
+            inference.runtime_library.clone_from(library);
+        }
+        if let Some(model) = &options.model {
+            inference.model.clone_from(model);
+            scene.config.cameras.iter_mut().for_each(|camera| camera.model = None);
+        }
+    }
+    Ok(scenes)
+}
+
+/// Runs `scenes` and adds up what came of them.
+pub fn evaluate(scenes: &[Scene], options: &EvalOptions) -> anyhow::Result<Summary> {
+    let tasks = tasks(scenes, options);
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Option<anyhow::Result<Run>>>> = Mutex::new(tasks.iter().map(|_| None).collect());
+    let workers = options.jobs.clamp(1, tasks.len().max(1));
+    std::thread::scope(|scope| -> anyhow::Result<()> {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| work(&tasks, &next, &done, options.noise))).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(ended) => ended,
+            Err(_) => anyhow::bail!("a worker panicked"),
+        })
+    })?;
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let runs: anyhow::Result<Vec<Run>> = done.into_iter().flatten().collect();
+    Ok(Summary::of(runs?, options.noise))
+}
+
+fn tasks<'a>(scenes: &'a [Scene], options: &EvalOptions) -> Vec<Task<'a>> {
+    let mut tasks = Vec::new();
+    for scene in scenes {
+        let from_pixels = scene.clip.is_some() && !options.journals;
+        if from_pixels {
+            tasks.push(Task { scene, repeat: None });
+        } else if scene.truth.is_some() {
+            tasks.extend((0..options.noise.repeats).map(|repeat| Task { scene, repeat: Some(repeat) }));
+        } else {
+            tracing::warn!(scene = scene.name, "has no `truth`, so there is no journal to run");
+        }
+    }
+    tasks
+}
+
+fn work(
+    tasks: &[Task<'_>],
+    next: &AtomicUsize,
+    done: &Mutex<Vec<Option<anyhow::Result<Run>>>>,
+    noise: Noise,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut sessions = Sessions::default();
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let Some(Task { scene, repeat }) = tasks.get(index) else { break };
+        let run = runtime.block_on(async {
+            match repeat {
+                Some(repeat) => run_journal(scene, noise, *repeat).await,
+                None => run_clip(scene, &mut sessions).await,
+            }
+        });
+        let failed = run.is_err();
+        done.lock().unwrap_or_else(PoisonError::into_inner)[index] =
+            Some(run.with_context(|| format!("scene {}", scene.name)));
+        if failed {
+            // The others stop at the end of their scenes.
+            next.store(tasks.len(), Ordering::Relaxed);
+            break;
+        }
+    }
+    sessions.stop();
+    Ok(())
+}
