@@ -9,6 +9,7 @@ import json
 import math
 import os
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -19,13 +20,14 @@ from torch import Tensor
 from batches import batches, window_of
 from data import Config, Still, letterbox, read_picture, read_stills, uncertain
 from detector import decode
-from loss import losses
+from loss import Target, losses
 from network import STRIDES, StreetNet, cells
 from precision import Asked, Found, Tally, suppress, tally
 
 # Steps between checkpoints: two or three minutes on two cores.
 CHECKPOINT_STEPS = 200
 LOG_STEPS = 20
+MAX_GRADIENT = 10.0
 
 
 class Mean:
@@ -91,6 +93,81 @@ def check(net: StreetNet, stills: list[Still], config: Config, device: torch.dev
     return {label: into.average_precision() for label, into in tallies.items()}
 
 
+class Run:
+    """A training: what changes from step to step, and the folder it is kept in."""
+
+    def __init__(self, arguments: argparse.Namespace, config: Config, steps: int) -> None:
+        self.config, self.steps, self.step, self.work = config, steps, 0, arguments.work
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.net = StreetNet(len(config.labels)).to(self.device, memory_format=torch.channels_last)
+        if arguments.start:
+            self.net.load_state_dict(torch.load(arguments.start, map_location=self.device, weights_only=True))
+        self.mean = Mean(self.net, config.train["mean_decay"])
+        self.optimiser = optimiser(self.net, config)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = self.work / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self.resume()
+
+    def resume(self) -> None:
+        """Goes back to the last checkpoint."""
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        if state["steps"] != self.steps:
+            other = f"a run of {state['steps']} steps, not {self.steps}"
+            raise SystemExit(f"{self.checkpoint} is of {other}; use another --work")
+        self.net.load_state_dict(state["net"])
+        self.mean.state = state["mean"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["random"].cpu())
+        self.step = state["step"]
+
+    def keep(self) -> None:
+        """Writes a checkpoint."""
+        state = {"net": self.net.state_dict(), "mean": self.mean.state, "optimiser": self.optimiser.state_dict()}
+        save(self.checkpoint, state | {"random": torch.get_rng_state(), "step": self.step, "steps": self.steps})
+
+    def note(self, entry: dict) -> None:
+        """A line of the log."""
+        with (self.work / "log.jsonl").open("a") as log:
+            print(json.dumps(entry), file=log)
+
+    def learn(self, pictures: Tensor, targets: list[Target], grid: Tensor) -> tuple[float, float]:
+        """One step; what the classes and the boxes cost."""
+        self.net.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate(self.step, self.steps, self.config)
+        x = pictures.to(self.device).to(memory_format=torch.channels_last).float() / 255.0
+        there = [Target(*(getattr(t, f.name).to(self.device) for f in fields(t))) for t in targets]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits, raw = self.net(x)
+        classes, boxes = losses(logits.float(), raw.float(), grid, there)
+        (classes + boxes).backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), MAX_GRADIENT)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.mean.update(self.net, self.step)
+        self.step += 1
+        return classes.item(), boxes.item()
+
+    def epoch(self, stills: list[Still], workers: int) -> None:
+        """The rest of the epoch that is under way."""
+        epoch, first = divmod(self.step, len(stills) // self.config.train["batch"])
+        columns, rows = window_of(epoch, self.config)
+        grid = cells(rows, columns).to(self.device)
+        costs, began = [], time.perf_counter()
+        for pictures, targets in batches(stills, self.config, epoch, first, workers):
+            costs.append(self.learn(pictures, targets, grid))
+            if self.step % LOG_STEPS == 0:
+                speed = len(costs) * len(pictures) / (time.perf_counter() - began)
+                classes, boxes = (round(float(cost), 4) for cost in np.mean(costs, 0))
+                entry = {"step": self.step, "epoch": epoch, "class": classes, "box": boxes}
+                self.note(entry | {"pictures_per_s": round(speed, 1)})
+                costs, began = [], time.perf_counter()
+            if self.step % CHECKPOINT_STEPS == 0:
+                self.keep()
+        self.keep()
+
+
 def train(arguments: argparse.Namespace) -> None:
     """All epochs that are left."""
     config = Config.load(arguments.config)
@@ -98,79 +175,20 @@ def train(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     # The processes that alter pictures are forks: a pool of OpenCV's made before would hang them.
     cv2.setNumThreads(0)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stills = read_stills(arguments.stills, config.labels)
-    held_out = read_stills(arguments.check, config.labels)
+    stills, held_out = (read_stills(folder, config.labels) for folder in (arguments.stills, arguments.check))
     # Evenly over the whole set: neighbours come from the same scene.
     held_out = held_out[:: max(1, len(held_out) // config.train["check_stills"])]
-    net = StreetNet(len(config.labels)).to(device, memory_format=torch.channels_last)
-    if arguments.start:
-        net.load_state_dict(torch.load(arguments.start, map_location=device, weights_only=True))
-    mean = Mean(net, config.train["mean_decay"])
-    steps_per_epoch = len(stills) // config.train["batch"]
-    steps = steps_per_epoch * config.train["epochs"]
-    optimizer = optimiser(net, config)
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    checkpoint, step = arguments.work / "checkpoint.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        if state["steps"] != steps:
-            raise SystemExit(f"{checkpoint} is of a run of {state['steps']} steps, not {steps}; use another --work")
-        net.load_state_dict(state["net"])
-        mean.state = state["mean"]
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"].cpu())
-        step = state["step"]
-
-    def note(entry: dict) -> None:
-        with (arguments.work / "log.jsonl").open("a") as log:
-            print(json.dumps(entry), file=log)
-
-    note({"step": step, "steps": steps, "stills": len(stills), "device": str(device)})
-
-    def keep() -> None:
-        state = {"net": net.state_dict(), "mean": mean.state, "optimizer": optimizer.state_dict()}
-        save(checkpoint, state | {"random": torch.get_rng_state(), "step": step, "steps": steps})
-
-    sums, began, paused = [0.0, 0.0], time.perf_counter(), 0.0
-    while step < steps:
-        epoch, first = divmod(step, steps_per_epoch)
-        columns, rows = window_of(epoch, config)
-        grid = cells(rows, columns).to(device)
-        for pictures, targets in batches(stills, config, epoch, first, arguments.workers):
-            net.train()
-            for group in optimizer.param_groups:
-                group["lr"] = rate(step, steps, config)
-            x = pictures.to(device).to(memory_format=torch.channels_last).float() / 255.0
-            for target in targets:
-                target.classes, target.boxes = target.classes.to(device), target.boxes.to(device)
-                target.uncertain = target.uncertain.to(device)
-            with torch.autocast(device.type, torch.bfloat16):
-                logits, raw = net(x)
-            parts: tuple[Tensor, Tensor] = losses(logits.float(), raw.float(), grid, targets)
-            (parts[0] + parts[1]).backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            mean.update(net, step)
-            step += 1
-            sums = [total + part.item() for total, part in zip(sums, parts, strict=True)]
-            if step % LOG_STEPS == 0:
-                speed = LOG_STEPS * len(pictures) / (time.perf_counter() - began - paused)
-                costs = {"class": round(sums[0] / LOG_STEPS, 4), "box": round(sums[1] / LOG_STEPS, 4)}
-                note({"step": step, "epoch": epoch} | costs | {"pictures_per_s": round(speed, 1)})
-                sums, began, paused = [0.0, 0.0], time.perf_counter(), 0.0
-            if step % CHECKPOINT_STEPS == 0:
-                keep()
-        keep()
-        stopped = time.perf_counter()
-        shadow = StreetNet(len(config.labels)).to(device)
-        shadow.load_state_dict(mean.state)
-        precision = check(shadow, held_out, config, device)
+    per_epoch = len(stills) // config.train["batch"]
+    run = Run(arguments, config, per_epoch * config.train["epochs"])
+    run.note({"step": run.step, "steps": run.steps, "stills": len(stills), "device": str(run.device)})
+    while run.step < run.steps:
+        run.epoch(stills, arguments.workers)
+        shadow = StreetNet(len(config.labels)).to(run.device)
+        shadow.load_state_dict(run.mean.state)
+        precision = check(shadow, held_out, config, run.device)
         rounded = {label: None if value is None else round(value, 3) for label, value in precision.items()}
-        note({"step": step, "epoch": epoch, "precision": rounded})
-        paused += time.perf_counter() - stopped
-    save(arguments.work / "weights.pt", mean.state)
+        run.note({"step": run.step, "epoch": (run.step - 1) // per_epoch, "precision": rounded})
+    save(arguments.work / "weights.pt", run.mean.state)
 
 
 def main() -> None:
