@@ -8,6 +8,7 @@
 //! ```
 //! While there is a candidate or an incident the baseline is frozen where the ground differs.
 
+mod parked;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -27,6 +28,7 @@ use crate::domain::scene::ground::{CellStatus, Ground, GroundReading};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::elapsed;
 use crate::domain::zone::Zone;
+use parked::ParkedVehicles;
 use visit::Visit;
 
 /// Share of good looks in the dwell at which the ground must be free and different.
@@ -54,6 +56,7 @@ const PASSING: [Role; 7] =
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Dumping {
     ground: Ground,
+    parked: ParkedVehicles,
     visit: Option<Visit>,
     candidate: Option<Candidate>,
     before: Option<EvidenceRef>,
@@ -97,7 +100,8 @@ impl Dumping {
         let frozen = open || self.visit.is_some() || self.candidate.is_some();
         let reading = self.ground.observe(patch, &zone.polygon, &occupied, (look.at, look.gap), frozen)?;
         let pile = pile_score(look, rule, zone);
-        let differs = reading.added && reading.changed_ratio >= rule.min_changed_ratio;
+        let rough = !reading.even || pile > 0.0;
+        let differs = reading.added && rough && reading.changed_ratio >= rule.min_changed_ratio;
         if differs && self.candidate.is_none() && (rule.report_state || pile > 0.0) {
             self.candidate = Some(Candidate::new(look.at, self.before.take()));
         }
@@ -122,7 +126,10 @@ impl Dumping {
     }
 
     fn follow_visit(&mut self, look: Look<'_>, rule: &DumpingRule, zone: &Zone, snapshots: &mut Snapshots) {
-        let visitors = visit::visitors(look, rule, zone);
+        let mut visitors = visit::visitors(look, rule, zone);
+        let undisturbed = self.candidate.as_ref().is_none_or(|candidate| candidate.region.is_empty());
+        self.parked.observe(look, &visitors, undisturbed);
+        visitors.retain(|seen| !self.parked.holds(seen.detection));
         let begins = self.visit.is_none() && !visitors.is_empty();
         if begins && self.candidate.is_none() {
             self.ground.absorb_older_than(look.at, VISIT_LEAD);

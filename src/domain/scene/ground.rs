@@ -95,6 +95,8 @@ pub(crate) struct GroundReading {
     /// The changed cells are less like the rest of the ground than before: something came, rather
     /// than went.
     pub(crate) added: bool,
+    /// What came is as even as ground inside its rim: a sheet, a carpet of grain, paint.
+    pub(crate) even: bool,
 }
 
 /// The memory of one zone's ground.
@@ -139,6 +141,7 @@ impl Ground {
         Some(GroundReading {
             changed_ratio: if global { 0.0 } else { ratio(changed, inside) },
             added: compare::is_addition(&self.cells, &cells),
+            even: compare::is_even(&self.cells, &cells, &common, usize::from(self.columns)),
             cells,
         })
     }

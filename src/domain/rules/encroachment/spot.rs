@@ -22,6 +22,10 @@ const FURNITURE_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
 const HIDDEN_SHARE: f32 = 0.4;
 /// A vehicle that stopped no longer than this before the goods appeared may have brought them.
 const CAME_WITH: Duration = Duration::from_secs(300);
+/// A vehicle that brings something stops for this long and is seen at so many looks; traffic on the road
+/// behind is never followed from look to look, and a box that was none is not there at the next.
+const STOPS_FOR: Duration = Duration::from_secs(4);
+const STOPS_HITS: u32 = 3;
 /// People and vehicle may be out of sight for this long while something is being loaded.
 const LOADING_PAUSE: Duration = Duration::from_secs(120);
 
@@ -166,7 +170,7 @@ impl Spot {
         let is_near = |seen: &Seen<'_>| {
             let vehicle = seen.is(Role::Vehicle) || seen.is(Role::Truck) || seen.is(Role::Tricycle);
             let other = seen.detection.bbox.iou(&self.bbox) < 0.5;
-            vehicle && other && !seen.is_moving() && widened(&seen.detection.bbox).intersection(&self.bbox) > 0.0
+            vehicle && other && has_stopped(seen) && widened(&seen.detection.bbox).intersection(&self.bbox) > 0.0
         };
         for seen in look.seen().filter(is_near) {
             self.vehicle_at = Some(look.at);
@@ -197,6 +201,10 @@ impl Spot {
     pub(super) fn forget(&mut self, snapshots: &mut Snapshots) {
         snapshots.discard(self.picture.take());
     }
+}
+
+fn has_stopped(seen: &Seen<'_>) -> bool {
+    seen.track.is_some_and(|track| track.hits >= STOPS_HITS && track.standing_for() >= STOPS_FOR)
 }
 
 fn mixed(a: &BoundingBox, b: &BoundingBox, share: f32) -> BoundingBox {
