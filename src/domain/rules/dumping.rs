@@ -40,7 +40,7 @@ const VISIT_LEAD: Duration = Duration::from_secs(60);
 /// A candidate without any difference is given up after at least this.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 /// The dwell counts from when they left; so much of it may pass before the ground can be seen again.
-const UNSEEN_LEAD: Duration = Duration::from_secs(10);
+const UNSEEN_LEAD: Duration = Duration::from_secs(15);
 /// What a visitor has left shows within this: nobody stands on the ground any more, and it has been seen
 /// to differ for a few looks.
 const FOUND_WITHIN: Duration = Duration::from_secs(25);
@@ -113,9 +113,23 @@ impl Dumping {
         }
         let Some(candidate) = &mut self.candidate else { return Some(nothing(look.at, rule)) };
         candidate.pile_score = candidate.pile_score.max(pile);
-        candidate.presence.record(look.at, differs && !bringer_near, look.credit, rule.common.dwell);
         if differs && !open {
-            candidate.region = changed_cells(&reading);
+            candidate.follow_region(&reading);
+        }
+        if !rough && !open {
+            candidate.region.clear();
+        }
+        // Who passes before it hides it, and says nothing of whether it still lies there.
+        match candidate.sight(&reading) {
+            _ if bringer_near || !rough => candidate.presence.record(look.at, false, look.credit, rule.common.dwell),
+            _ if differs => candidate.presence.record(look.at, true, look.credit, rule.common.dwell),
+            Sight::Unknown => {}
+            sight => candidate.presence.record(look.at, sight == Sight::Seen, look.credit, rule.common.dwell),
+        }
+        if let Some(since) = reading.uncovered_at {
+            candidate.presence.backdate(look.at, since, UNSEEN_LEAD);
+        }
+        if differs && !open {
             if candidate.after.is_none() && !bringer_near {
                 candidate.after = Some(snapshots.keep(EvidenceRole::After, look.at));
             }
@@ -264,6 +278,14 @@ impl Candidate {
             during: None,
             after: None,
         }
+    }
+
+    /// Cells that cannot be seen now stay what they were.
+    fn follow_region(&mut self, reading: &GroundReading) {
+        let unseen = |index: &usize| reading.cells.get(*index) == Some(&CellStatus::Unknown);
+        self.region.retain(unseen);
+        self.region.extend(changed_cells(reading));
+        self.region.sort_unstable();
     }
 
     fn assess(&self, look: Look<'_>, rule: &DumpingRule, reading: &GroundReading, ground: &Ground) -> Assessment {
