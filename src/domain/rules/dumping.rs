@@ -120,19 +120,16 @@ impl Dumping {
             candidate.region.clear();
         }
         // Who passes before it hides it, and says nothing of whether it still lies there.
-        match candidate.sight(&reading) {
-            _ if bringer_near || !rough => candidate.presence.record(look.at, false, look.credit, rule.common.dwell),
-            _ if differs => candidate.presence.record(look.at, true, look.credit, rule.common.dwell),
-            Sight::Unknown => {}
-            sight => candidate.presence.record(look.at, sight == Sight::Seen, look.credit, rule.common.dwell),
+        let (lies, may_count) = (candidate.sight(&reading), rough && !bringer_near);
+        if differs || !may_count || lies != Sight::Unknown {
+            let hit = may_count && (differs || lies == Sight::Seen);
+            candidate.presence.record(look.at, hit, look.credit, rule.common.dwell);
         }
         if let Some(since) = reading.uncovered_at {
             candidate.presence.backdate(look.at, since, UNSEEN_LEAD);
         }
-        if differs && !open {
-            if candidate.after.is_none() && !bringer_near {
-                candidate.after = Some(snapshots.keep(EvidenceRole::After, look.at));
-            }
+        if differs && !open && candidate.after.is_none() && !bringer_near {
+            candidate.after = Some(snapshots.keep(EvidenceRole::After, look.at));
         }
         let assessment = candidate.assess(look, rule, &reading, &self.ground);
         self.give_up_idle(look.at, rule, open, snapshots);
