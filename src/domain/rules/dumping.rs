@@ -122,7 +122,7 @@ impl Dumping {
         // Who passes before it hides it, and says nothing of whether it still lies there.
         let (lies, may_count) = (candidate.sight(&reading), rough && !bringer_near);
         if differs || !may_count || lies != Sight::Unknown {
-            let hit = may_count && (differs || lies == Sight::Seen);
+            let hit = may_count && (differs || lies == Sight::Seen && candidate.is_partly_hidden(&reading));
             candidate.presence.record(look.at, hit, look.credit, rule.common.dwell);
         }
         if let Some(since) = reading.uncovered_at {
@@ -275,6 +275,10 @@ impl Candidate {
             during: None,
             after: None,
         }
+    }
+
+    fn is_partly_hidden(&self, reading: &GroundReading) -> bool {
+        self.region.iter().any(|&index| reading.cells.get(index) == Some(&CellStatus::Unknown))
     }
 
     /// Cells that cannot be seen now stay what they were.
