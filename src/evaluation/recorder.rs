@@ -173,7 +173,8 @@ impl IncidentSink for Recorder {
         self.looks.taken += 1;
         let interval = elapsed(at, next_at);
         if let Some((last, allowed)) = self.last.replace((at, interval + interval.max(LATE))) {
-            let gap = elapsed(last, at);
+            // A clip may go on beyond what is told of it.
+            let gap = elapsed(last, at.min(self.end));
             self.looks.watched_s += if gap <= allowed { gap } else { Duration::ZERO }.as_secs_f64();
         }
     }

@@ -39,11 +39,9 @@ impl Crowding {
         let seen = count(seen.filter(|seen| in_zone(&seen.detection.bbox)));
         let believed = |track: &&Track| track.roles.contains(Role::Person) && track.score >= rule.common.min_score;
         let here = look.tracks.iter().filter(believed).filter(|track| in_zone(&track.bbox));
-        let (mut standing, mut hidden) = (0_u32, 0_u32);
-        for track in here.filter(|track| stands(track, look.at)) {
-            standing += 1;
-            hidden += u32::from(track.last_seen < look.at);
-        }
+        let stand: Vec<&Track> = here.filter(|track| stands(track, look.at)).collect();
+        let standing = count(stand.iter());
+        let hidden = count(stand.iter().filter(|track| track.last_seen < look.at));
         let present = seen + hidden;
         let counted = if rule.count_everybody { present } else { standing };
         let enough = counted >= rule.min_people;
@@ -51,6 +49,9 @@ impl Crowding {
         self.await_dispersal(look.at, counted, rule);
         let dwell = rule.common.dwell;
         self.presence.record(look.at, enough && !self.dismissed, look.credit, dwell);
+        if let Some(since) = enough_since(&stand, rule.min_people).filter(|_| !rule.count_everybody) {
+            self.presence.backdate(look.at, since, STANDING_AFTER * 2);
+        }
         let sight = if counted >= rule.clear_people.min(rule.min_people) { Sight::Seen } else { Sight::NotSeen };
         let (frames_hit, frames_seen) = self.presence.counts();
         let density = zone.ground_m2.filter(|area| *area > 0.0).map(|area| f64::from(counted) / area);
@@ -103,6 +104,13 @@ impl Crowding {
 
 fn stands(track: &Track, at: Timestamp) -> bool {
     track.standing_for() >= STANDING_AFTER && track.hits >= STANDING_HITS && elapsed(track.last_seen, at) <= HIDDEN_FOR
+}
+
+/// When the last of so many took his place.
+fn enough_since(stand: &[&Track], min_people: u32) -> Option<Timestamp> {
+    let mut since: Vec<Timestamp> = stand.iter().map(|track| track.anchored_at).collect();
+    since.sort_unstable();
+    since.get(usize::try_from(min_people).ok()?.checked_sub(1)?).copied()
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u32 {

@@ -8,6 +8,7 @@
 //! ```
 //! While there is a candidate or an incident the baseline is frozen where the ground differs.
 
+mod parked;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -27,6 +28,7 @@ use crate::domain::scene::ground::{CellStatus, Ground, GroundReading};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::elapsed;
 use crate::domain::zone::Zone;
+use parked::ParkedVehicles;
 use visit::Visit;
 
 /// Share of good looks in the dwell at which the ground must be free and different.
@@ -38,7 +40,7 @@ const VISIT_LEAD: Duration = Duration::from_secs(60);
 /// A candidate without any difference is given up after at least this.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 /// The dwell counts from when they left; so much of it may pass before the ground can be seen again.
-const UNSEEN_LEAD: Duration = Duration::from_secs(10);
+const UNSEEN_LEAD: Duration = Duration::from_secs(15);
 /// What a visitor has left shows within this: nobody stands on the ground any more, and it has been seen
 /// to differ for a few looks.
 const FOUND_WITHIN: Duration = Duration::from_secs(25);
@@ -54,6 +56,7 @@ const PASSING: [Role; 7] =
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Dumping {
     ground: Ground,
+    parked: ParkedVehicles,
     visit: Option<Visit>,
     candidate: Option<Candidate>,
     before: Option<EvidenceRef>,
@@ -97,7 +100,8 @@ impl Dumping {
         let frozen = open || self.visit.is_some() || self.candidate.is_some();
         let reading = self.ground.observe(patch, &zone.polygon, &occupied, (look.at, look.gap), frozen)?;
         let pile = pile_score(look, rule, zone);
-        let differs = reading.added && reading.changed_ratio >= rule.min_changed_ratio;
+        let rough = !reading.even || pile > 0.0;
+        let differs = reading.added && rough && reading.changed_ratio >= rule.min_changed_ratio;
         if differs && self.candidate.is_none() && (rule.report_state || pile > 0.0) {
             self.candidate = Some(Candidate::new(look.at, self.before.take()));
         }
@@ -109,12 +113,23 @@ impl Dumping {
         }
         let Some(candidate) = &mut self.candidate else { return Some(nothing(look.at, rule)) };
         candidate.pile_score = candidate.pile_score.max(pile);
-        candidate.presence.record(look.at, differs && !bringer_near, look.credit, rule.common.dwell);
         if differs && !open {
-            candidate.region = changed_cells(&reading);
-            if candidate.after.is_none() && !bringer_near {
-                candidate.after = Some(snapshots.keep(EvidenceRole::After, look.at));
-            }
+            candidate.follow_region(&reading);
+        }
+        if !rough && !open {
+            candidate.region.clear();
+        }
+        // Who passes before it hides it, and says nothing of whether it still lies there.
+        let (lies, may_count) = (candidate.sight(&reading), rough && !bringer_near);
+        if differs || !may_count || lies != Sight::Unknown {
+            let hit = may_count && (differs || lies == Sight::Seen && candidate.is_partly_hidden(&reading));
+            candidate.presence.record(look.at, hit, look.credit, rule.common.dwell);
+        }
+        if let Some(since) = reading.uncovered_at {
+            candidate.presence.backdate(look.at, since, UNSEEN_LEAD);
+        }
+        if differs && !open && candidate.after.is_none() && !bringer_near {
+            candidate.after = Some(snapshots.keep(EvidenceRole::After, look.at));
         }
         let assessment = candidate.assess(look, rule, &reading, &self.ground);
         self.give_up_idle(look.at, rule, open, snapshots);
@@ -122,7 +137,10 @@ impl Dumping {
     }
 
     fn follow_visit(&mut self, look: Look<'_>, rule: &DumpingRule, zone: &Zone, snapshots: &mut Snapshots) {
-        let visitors = visit::visitors(look, rule, zone);
+        let mut visitors = visit::visitors(look, rule, zone);
+        let undisturbed = self.candidate.as_ref().is_none_or(|candidate| candidate.region.is_empty());
+        self.parked.observe(look, &visitors, undisturbed);
+        visitors.retain(|seen| !self.parked.holds(seen.detection));
         let begins = self.visit.is_none() && !visitors.is_empty();
         if begins && self.candidate.is_none() {
             self.ground.absorb_older_than(look.at, VISIT_LEAD);
@@ -257,6 +275,18 @@ impl Candidate {
             during: None,
             after: None,
         }
+    }
+
+    fn is_partly_hidden(&self, reading: &GroundReading) -> bool {
+        self.region.iter().any(|&index| reading.cells.get(index) == Some(&CellStatus::Unknown))
+    }
+
+    /// Cells that cannot be seen now stay what they were.
+    fn follow_region(&mut self, reading: &GroundReading) {
+        let unseen = |index: &usize| reading.cells.get(*index) == Some(&CellStatus::Unknown);
+        self.region.retain(unseen);
+        self.region.extend(changed_cells(reading));
+        self.region.sort_unstable();
     }
 
     fn assess(&self, look: Look<'_>, rule: &DumpingRule, reading: &GroundReading, ground: &Ground) -> Assessment {

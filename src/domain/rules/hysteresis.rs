@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
-use crate::domain::time::{after, elapsed};
+use crate::domain::time::{after, before, elapsed};
 
 /// The window is kept in so many slices, so that its size does not depend on the look interval.
 const SLICES: u32 = 32;
@@ -59,6 +59,14 @@ impl Presence {
         }
         while self.slices.front().is_some_and(|slice| after(slice.start, dwell + slice_length) < at) {
             self.slices.pop_front();
+        }
+    }
+
+    /// What was hit first at `at` had been there since `since` already, as somebody stands before it can be
+    /// said of him; believed up to `most` back.
+    pub(crate) fn backdate(&mut self, at: Timestamp, since: Timestamp, most: Duration) {
+        if self.since == Some(at) {
+            self.since = Some(since.min(at).max(before(at, most)));
         }
     }
 

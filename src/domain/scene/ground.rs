@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{GroundCell, GroundPatch};
 use crate::domain::Timestamp;
 use crate::domain::geometry::{BoundingBox, Polygon};
-use crate::domain::time::{after, elapsed};
+use crate::domain::time::{after, before, elapsed};
 use compare::Common;
 
 /// A cell is not looked at for this long after something stood on it; detectors miss a standing lorry
@@ -27,6 +27,10 @@ const LEARN_LOOKS: u8 = 3;
 const NOW_S: f32 = 4.0;
 const BASELINE_S: f32 = 600.0;
 const NOISE_S: f32 = 60.0;
+/// After a longer gap than this, what differs is as likely to be new as to be noise.
+const NOISE_GAP_S: f32 = 5.0;
+/// A change that shows no later than this after its cells became free lay there before they did.
+const JUST_FREED: Duration = Duration::from_secs(4);
 /// A difference that nothing explains becomes the baseline after this.
 const ADOPT_AFTER: Duration = Duration::from_secs(600);
 /// More of the ground than this differs only when the weather or the lamps have changed.
@@ -95,6 +99,10 @@ pub(crate) struct GroundReading {
     /// The changed cells are less like the rest of the ground than before: something came, rather
     /// than went.
     pub(crate) added: bool,
+    /// What came is as even as ground inside its rim: a sheet, a carpet of grain, paint.
+    pub(crate) even: bool,
+    /// Since when what differs has been uncovered, if most of it was covered until just now.
+    pub(crate) uncovered_at: Option<Timestamp>,
 }
 
 /// The memory of one zone's ground.
@@ -139,8 +147,18 @@ impl Ground {
         Some(GroundReading {
             changed_ratio: if global { 0.0 } else { ratio(changed, inside) },
             added: compare::is_addition(&self.cells, &cells),
+            uncovered_at: self.uncovered_at(&cells, at),
+            even: compare::is_even(&self.cells, &cells, &common, usize::from(self.columns)),
             cells,
         })
+    }
+
+    fn uncovered_at(&self, statuses: &[CellStatus], at: Timestamp) -> Option<Timestamp> {
+        let changed = self.cells.iter().zip(statuses).filter(|(_, status)| **status == CellStatus::Changed);
+        let freed: Vec<Option<Timestamp>> =
+            changed.map(|(cell, _)| cell.free_from.filter(|from| elapsed(*from, at) <= JUST_FREED)).collect();
+        let latest = freed.iter().flatten().max().filter(|_| 2 * freed.iter().flatten().count() > freed.len());
+        latest.map(|from| before(*from, OCCUPIED_HOLD))
     }
 
     /// Starts anew if the grid or the zone is another one.
@@ -195,6 +213,7 @@ impl Cell {
             Some(now) if self.free_looks > 1 => {
                 let off = ((seen.contrast - now.contrast).abs(), (seen.cb - now.cb).hypot(seen.cr - now.cr));
                 if self.changed_since.is_none() {
+                    let gap_s = gap_s.min(NOISE_GAP_S);
                     let share = gap_s / (gap_s + NOISE_S);
                     self.noise.0 += (off.0 - self.noise.0) * share;
                     self.noise.1 += (off.1 - self.noise.1) * share;

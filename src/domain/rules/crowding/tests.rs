@@ -63,3 +63,12 @@ fn missed_people_do_not_restart_the_dwell() {
     });
     assert_eq!(street.ends(), [Phase::Opened]);
 }
+
+#[test]
+fn the_dwell_counts_from_when_they_stood() {
+    let mut street = street(|_| {});
+    street.watch(0..100, |second| if second < 20 { Vec::new() } else { group(6) });
+    let opened = &street.transitions[0];
+    assert_eq!(opened.first_seen, crate::domain::analyzer::scenario::at(20));
+    assert_eq!(opened.at, crate::domain::analyzer::scenario::at(80));
+}

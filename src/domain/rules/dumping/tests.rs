@@ -134,3 +134,17 @@ fn what_an_encroachment_rule_speaks_for_is_no_muck() {
     alone.watch_ground(0..600, script);
     assert_eq!(alone.ends(), [Phase::Opened], "where nobody else speaks for it, it is fly-tipped");
 }
+
+/// One that was there before us, and one that came: only the second can have brought anything.
+#[test]
+fn a_parked_van_beside_the_place_hides_no_dumping() {
+    let mut street = street(|_| {});
+    let van = || thing(Role::Vehicle, 0.62, 0.5, 0.2, 0.3);
+    street.watch_ground(0..600, |second| {
+        let (mut seen, ground) = visit(OnGround::Pile)(second);
+        seen.push(van());
+        (seen, ground)
+    });
+    assert_eq!(street.ends(), [Phase::Opened]);
+    assert!(matches!(street.transitions[0].measure, Measure::GroundChange { act_seen: true, .. }));
+}

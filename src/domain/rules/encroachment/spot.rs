@@ -22,6 +22,10 @@ const FURNITURE_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
 const HIDDEN_SHARE: f32 = 0.4;
 /// A vehicle that stopped no longer than this before the goods appeared may have brought them.
 const CAME_WITH: Duration = Duration::from_secs(300);
+/// A vehicle that brings something stops for this long and is seen at so many looks; traffic on the road
+/// behind is never followed from look to look, and a box that was none is not there at the next.
+const STOPS_FOR: Duration = Duration::from_secs(4);
+const STOPS_HITS: u32 = 3;
 /// People and vehicle may be out of sight for this long while something is being loaded.
 const LOADING_PAUSE: Duration = Duration::from_secs(120);
 
@@ -166,7 +170,7 @@ impl Spot {
         let is_near = |seen: &Seen<'_>| {
             let vehicle = seen.is(Role::Vehicle) || seen.is(Role::Truck) || seen.is(Role::Tricycle);
             let other = seen.detection.bbox.iou(&self.bbox) < 0.5;
-            vehicle && other && !seen.is_moving() && widened(&seen.detection.bbox).intersection(&self.bbox) > 0.0
+            vehicle && other && has_stopped(seen) && within_reach(&seen.detection.bbox).intersection(&self.bbox) > 0.0
         };
         for seen in look.seen().filter(is_near) {
             self.vehicle_at = Some(look.at);
@@ -199,6 +203,10 @@ impl Spot {
     }
 }
 
+fn has_stopped(seen: &Seen<'_>) -> bool {
+    seen.track.is_some_and(|track| track.hits >= STOPS_HITS && track.standing_for() >= STOPS_FOR)
+}
+
 fn mixed(a: &BoundingBox, b: &BoundingBox, share: f32) -> BoundingBox {
     let mix = |a: f32, b: f32| a + (b - a) * share;
     BoundingBox {
@@ -209,12 +217,18 @@ fn mixed(a: &BoundingBox, b: &BoundingBox, share: f32) -> BoundingBox {
     }
 }
 
-/// The box and as much again on both sides, with some ground before it.
-fn widened(bbox: &BoundingBox) -> BoundingBox {
+/// Pictures are about this much wider than high.
+const ASPECT: f32 = 16.0 / 9.0;
+
+/// The ground from which things are carried to a vehicle and back: as much again on both sides, and where
+/// it is seen from an end, which makes it narrow, one and a half times its height.
+fn within_reach(bbox: &BoundingBox) -> BoundingBox {
+    let aside = (bbox.width / 2.0).max(1.5 * bbox.height / ASPECT);
+    let along = 0.4 * bbox.height;
     BoundingBox {
-        left: bbox.left - bbox.width / 2.0,
-        top: bbox.top,
-        width: bbox.width * 2.0,
-        height: bbox.height * 1.4,
+        left: bbox.left - aside,
+        top: bbox.top - along,
+        width: bbox.width + 2.0 * aside,
+        height: bbox.height + 2.0 * along,
     }
 }

@@ -140,3 +140,15 @@ fn snapshots_that_nobody_took_are_given_up() {
     assert_eq!(street.snapshots.len(), 2, "one kept, the same given up: {:?}", street.snapshots);
     street.look(301, vec![], scene(1, OnGround::Nothing));
 }
+
+/// Traffic behind the goods is never followed from look to look: no car brought them.
+#[test]
+fn cars_that_pass_behind_goods_do_not_make_them_a_delivery() {
+    let mut street = street(|rule| rule.loading = Duration::from_secs(900));
+    street.watch(0..220, |second| {
+        let goods = thing(Role::Goods, 0.4, 0.6, 0.08, 0.1);
+        let car = thing(Role::Vehicle, if second % 2 == 0 { 0.2 } else { 0.55 }, 0.5, 0.2, 0.15);
+        vec![goods, person(0.42), car]
+    });
+    assert_eq!(street.phases(), [Phase::Opened]);
+}

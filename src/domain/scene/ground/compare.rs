@@ -88,13 +88,7 @@ fn difference(cell: &Cell, common: &Common, at: Timestamp) -> Difference {
 /// is the edge of a shadow or of a beam.
 pub(super) fn statuses(cells: &[Cell], common: &Common, columns: usize, at: Timestamp) -> Vec<CellStatus> {
     let differences: Vec<Difference> = cells.iter().map(|cell| difference(cell, common, at)).collect();
-    let lit_beside = |index: usize| {
-        let (column, columns) = (index % columns.max(1), columns.max(1));
-        let left = (column > 0).then(|| index - 1);
-        let right = (column + 1 < columns).then_some(index + 1);
-        let beside = [left, right, index.checked_sub(columns), Some(index + columns)];
-        beside.into_iter().flatten().any(|near| differences.get(near) == Some(&Difference::Light))
-    };
+    let lit_beside = |index| beside(index, columns).any(|near| differences.get(near) == Some(&Difference::Light));
     differences
         .iter()
         .enumerate()
@@ -124,4 +118,27 @@ pub(super) fn is_addition(cells: &[Cell], statuses: &[CellStatus]) -> bool {
         changed.filter_map(|(cell, _)| Some(strangeness(cell.now.as_ref()?) - strangeness(cell.base.as_ref()?)));
     let (net, gross) = gains.fold((0.0, 0.0), |(net, gross): (f32, f32), gain| (net + gain, gross + gain.abs()));
     net > MOSTLY_ADDED * gross
+}
+
+/// Cells whose neighbours differ as well that are needed to know the inside of what came.
+const MIN_INSIDE: usize = 4;
+
+/// Whether the inside of what differs, where nothing of its rim is in the cells, has no more texture than
+/// the ground had. Muck is rough; what is spread out to dry, or laid or painted, is not.
+pub(super) fn is_even(cells: &[Cell], statuses: &[CellStatus], common: &Common, columns: usize) -> bool {
+    let changed = |index: usize| statuses.get(index) == Some(&CellStatus::Changed);
+    let inside =
+        |&index: &usize| changed(index) && beside(index, columns).all(|near| near >= cells.len() || changed(near));
+    let gain = |index: usize| Some(cells[index].now?.contrast - cells[index].base?.contrast - common.contrast);
+    let mut gains: Vec<f32> = (0..cells.len()).filter(inside).filter_map(gain).collect();
+    gains.len() >= MIN_INSIDE && median(&mut gains) < MIN_CONTRAST / 2.0
+}
+
+/// The cells left, right, above and below; the last may lie beyond the grid.
+fn beside(index: usize, columns: usize) -> impl Iterator<Item = usize> {
+    let columns = columns.max(1);
+    let column = index % columns;
+    let left = (column > 0).then(|| index - 1);
+    let right = (column + 1 < columns).then_some(index + 1);
+    [left, right, index.checked_sub(columns), Some(index + columns)].into_iter().flatten()
 }

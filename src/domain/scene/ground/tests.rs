@@ -80,3 +80,35 @@ fn another_grid_starts_anew() {
     let other = GroundPatch { columns: ROWS, rows: COLUMNS, ..patch(|index| ground_cell(index, OnGround::Pile)) };
     assert!(read(&mut ground, 60..70, false, &other).changed_ratio.abs() < 1e-9);
 }
+
+#[test]
+fn a_sheet_is_even_inside_and_muck_is_not() {
+    // Wide enough to have an inside: four by four cells.
+    let lies = |index: usize| {
+        let (x, y) = (index % usize::from(COLUMNS), index / usize::from(COLUMNS));
+        (2..6).contains(&x) && (1..5).contains(&y)
+    };
+    let plain = patch(|index| ground_cell(index, OnGround::Nothing));
+    let covered =
+        |look: GroundCell| patch(move |index| if lies(index) { look } else { ground_cell(index, OnGround::Nothing) });
+    let after = |look: GroundCell| {
+        let mut ground = Ground::default();
+        read(&mut ground, 0..60, false, &plain);
+        read(&mut ground, 60..90, true, &covered(look))
+    };
+    let grain = after(GroundCell { luma: 160.0, texture: 8.0, cb: 106.0, cr: 138.0 });
+    assert!(grain.even && grain.changed_ratio > 0.2);
+    let muck = after(GroundCell { luma: 90.0, texture: 28.0, cb: 116.0, cr: 138.0 });
+    assert!(!muck.even && muck.added);
+}
+
+#[test]
+fn a_change_after_a_gap_is_seen_at_once() {
+    let plain = patch(|index| ground_cell(index, OnGround::Nothing));
+    let pile = patch(|index| ground_cell(index, OnGround::Pile));
+    let mut ground = Ground::default();
+    read(&mut ground, 0..60, false, &plain);
+    let gap = Duration::from_secs(30);
+    let reading = ground.observe(&pile, &zone().polygon, &[], (at(90), gap), false).expect("cells");
+    assert!(reading.changed_ratio > 0.09, "{}", reading.changed_ratio);
+}
