@@ -87,9 +87,7 @@ def section(work: Path) -> str:
     first = next(entry for entry in entries if "stills" in entry)
     epochs = 1 + max(entry["epoch"] for entry in entries if "epoch" in entry)
     weights = (work / "street-n.onnx").read_bytes()
-    lines = [
-        f"Trained on {first['stills']} stills, {epochs} epochs, {first['steps']} steps ({first['device']})."
-    ]
+    lines = [f"Trained on {first['stills']} stills, {epochs} epochs, {first['steps']} steps ({first['device']})."]
     lines += [f"`street-n.onnx`: {len(weights)} bytes, SHA-256 `{hashlib.sha256(weights).hexdigest()}`.", ""]
     lines += ["### Held-out renders", "", *rendered_table(int8, fp32, list(int8)), ""]
     if all(name in yolox for name in int8):
