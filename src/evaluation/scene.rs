@@ -194,7 +194,9 @@ fn gather(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), SceneError> {
     }
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        if entry.file_type().map_err(failed)?.is_dir() {
+        // What begins with a dot is being written, or hidden on purpose.
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if entry.file_type().map_err(failed)?.is_dir() && !hidden {
             gather(&entry.path(), found)?;
         }
     }
