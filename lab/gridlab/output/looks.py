@@ -19,7 +19,7 @@ from gridlab.settings import Programs
 from gridlab.split import Listed
 from gridlab.story import Story
 
-SIZE = (960, 540)
+SIZE = (640, 360)
 STEP_S = 2
 FPS = 25
 CLIP = "pictures.mp4"
