@@ -95,6 +95,7 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
         assert_eq!(ids, BTreeSet::from([event["event_id"].to_string()]), "{kind}");
     }
 
+    platform.until_it_listens(60).await;
     // What has ended can be looked at again while somebody watches the place; nobody does where the rule is gone.
     for (event, status) in opened.iter().zip(["ok", "failed", "failed"]) {
         let request = json!({ "event_id": event["event_id"] }).to_string();
@@ -123,7 +124,7 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
 
 /// Commands and receipts while three incidents are open.
 async fn talk(platform: &Platform, opened: &[Value]) {
-    assert_eq!(platform.command("ping", "").await["status"], "ok");
+    platform.until_it_listens(60).await;
     assert_eq!(platform.command("mute", "{}").await["status"], "unsupported");
 
     // An answer is only given below the gateway's own `rsp/`.

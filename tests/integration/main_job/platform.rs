@@ -1,5 +1,6 @@
 //! The township's side: mosquitto's own clients, and every schema of the contract.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,10 @@ impl Message {
     pub(crate) fn event(&self) -> Option<Value> {
         self.topic.starts_with("event/").then(|| self.json()["data"].clone())
     }
+}
+
+fn answer(seen: &[Message], correlation: &str) -> Option<Value> {
+    seen.iter().find(|m| m.topic == "rsp/test" && m.correlation == correlation).map(Message::json)
 }
 
 /// Subscribes to everything, answers what it is told to.
@@ -104,6 +109,11 @@ impl Platform {
         self.seen().iter().filter_map(Message::event).collect()
     }
 
+    /// The ids of all incidents so far.
+    pub(crate) fn incidents(&self) -> BTreeSet<String> {
+        self.events().iter().map(|event| event["event_id"].to_string()).collect()
+    }
+
     fn summary(&self) -> Vec<String> {
         let line = |m: &Message| match m.event() {
             Some(event) => format!("{} {} {}", m.topic, event["phase"], event["event_id"]),
@@ -147,12 +157,27 @@ impl Platform {
 
     /// Asks, and waits for the answer.
     pub(crate) async fn command(&self, name: &str, payload: &str) -> Value {
+        let correlation = self.ask(name, payload);
+        self.wait(&format!("answer to {name}"), 60, |seen| answer(seen, &correlation)).await
+    }
+
+    /// Asks until somebody answers: what is asked of a box that is not yet back at its broker may be lost.
+    pub(crate) async fn until_it_listens(&self, patience_s: u64) {
+        let (asked, mut pings) = (Instant::now(), Vec::<String>::new());
+        while !pings.iter().any(|ping| answer(&self.seen(), ping).is_some()) {
+            assert!(asked.elapsed() < Duration::from_secs(patience_s), "no ping is answered: {:#?}", self.summary());
+            pings.push(self.ask("ping", ""));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Sends a command; what its answer is correlated with.
+    fn ask(&self, name: &str, payload: &str) -> String {
         let correlation = format!("ask-{}-{name}", self.seen().len());
         let reply_to = format!("{BASE}/rsp/test");
         let more = ["-D", "publish", "response-topic", &reply_to, "-D", "publish", "correlation-data", &correlation];
         self.publish(&format!("cmd/{name}"), payload, &more);
-        let is_it = |m: &&Message| m.topic == "rsp/test" && m.correlation == correlation;
-        self.wait(&format!("answer to {name}"), 15, |seen| seen.iter().find(is_it).map(Message::json)).await
+        correlation
     }
 
     /// Waits until every picture that an event speaks of is here, and is what the event says.
@@ -161,7 +186,7 @@ impl Platform {
         for entry in entries {
             let topic = entry["delivery"]["topic"].as_str().unwrap().strip_prefix(&format!("{BASE}/")).unwrap();
             let find = |seen: &[Message]| seen.iter().find(|m| m.topic == topic).cloned();
-            let picture = self.wait(topic, 15, find).await;
+            let picture = self.wait(topic, 60, find).await;
             let digest = Sha256::digest(&picture.payload);
             let sha256 = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             assert_eq!(

@@ -48,6 +48,13 @@ impl Site {
         self.text = kept.fold(head, |text, part| text + "[[camera]]\n" + part);
     }
 
+    /// Another camera that is set up, and sees, as this one; by another name of its host, since no address may be
+    /// opened twice.
+    pub(crate) fn twin(&mut self, id: &str, twin: &str) {
+        let part = self.text.split("[[camera]]\n").find(|part| part.contains(&format!("id = \"{id}\""))).unwrap();
+        self.text = format!("{}\n[[camera]]\n{}", self.text, part.replace(id, twin).replace("127.0.0.1", "localhost"));
+    }
+
     /// Takes away a camera's only rule.
     pub(crate) fn remove_rule(&mut self, kind: &str, next: &str) {
         let start = self.text.find(&format!("[[camera.{kind}]]")).unwrap();
