@@ -14,7 +14,7 @@ from gridlab.split import Listed, load_split  # noqa: E402
 from gridlab.story import Story, all_stories, load_story  # noqa: E402
 
 _CACHE = Path(__file__).resolve().parent.parent / ".cache" / "lab-meshes"
-_PARTS = ("held_out", "tuning", "long", "clips")
+_PARTS = ("held_out", "tuning", "long", "clips", "fixed")
 
 
 def main() -> int:
@@ -69,10 +69,11 @@ def _clips(options: argparse.Namespace) -> None:
 
 def _clip(options: argparse.Namespace) -> None:
     from gridlab.drawing import draw_scene
-    from gridlab.output.looks import write_clip
+    from gridlab.output.looks import start, write_clip
     from gridlab.profile import PROFILES
 
     scene = draw_scene(_story(options.story), options.seed, options.stock, PROFILES["short"])
+    start(options.cache)
     write_clip(scene, options.out, options.codec, options.gop, options.drawn_fps, options.cache)
 
 

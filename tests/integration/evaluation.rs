@@ -1,4 +1,4 @@
-//! `gridwatch eval` on scenes that are written here: from journals, and from the test card's pixels.
+//! `gridwatch eval` on scenes that are written here, from journals, and on what the lab draws, from pixels.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::testcard;
+use crate::support::lab;
 
 /// Head of a configuration; `rules` are those of its only camera, whose zone `lot` is the lower half.
 fn configuration(rules: &str) -> String {
@@ -163,45 +163,42 @@ fn mistakes_in_scenes_are_named() {
     assert_eq!(nowhere.code, 3, "{}", nowhere.stderr);
 }
 
+/// The lab's scenes below `folder`, seen by `models/street-n`.
+fn eval_pixels(folder: &Path, out: &Path) -> (Value, Done) {
+    let (model, runtime) = (lab::model().display().to_string(), lab::runtime_library().display().to_string());
+    let arguments = ["--model", &model, "--runtime", &runtime, "--jobs", "2", "--report", &out.display().to_string()];
+    let done = eval(folder, &arguments);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    (json(out), done)
+}
+
+/// Scenes, found incidents, false alarms and duplicates of a kind.
+fn counts(summary: &Value, kind: &str) -> [u64; 4] {
+    let all = &summary["kinds"][kind]["all"];
+    ["positives", "found", "false_alarms", "duplicates"].map(|key| all[key].as_u64().unwrap())
+}
+
 /// Recomputed from pixels each time: decoder, model and rules stand behind these figures.
 #[test]
-fn the_test_card_is_judged_from_its_pixels() {
-    let folder = tempfile::tempdir().unwrap();
-    let clips = testcard::clips();
-    let demo = testcard::configuration(folder.path(), 1, 1);
-    let cameras = [
-        ("encroachment", "cam-walkway", true),
-        ("dumping", "cam-lot", true),
-        ("crowding", "cam-square", true),
-        ("quiet", "cam-quiet", false),
-    ];
-    for (scene, camera, happens) in cameras {
-        let own = folder.path().join("scenes").join(scene);
-        std::fs::create_dir_all(&own).unwrap();
-        std::fs::write(own.join("gridwatch.toml"), &demo).unwrap();
-        std::os::unix::fs::symlink(clips.join(format!("{scene}.h264")), own.join("pictures.h264")).unwrap();
-        let card: Value =
-            serde_json::from_slice(&std::fs::read(clips.join(format!("{scene}.h264.json"))).unwrap()).unwrap();
-        let zone = demo.split(&format!("id = \"{camera}\"")).nth(1).unwrap();
-        let zone = zone.split("[[camera.zone]]\nid = \"").nth(1).unwrap().split('"').next().unwrap();
-        let mut text = format!(
-            "version = 1\ncamera = \"{camera}\"\nclip = \"pictures.h264\"\nstart = 2026-06-01T10:00:00+08:00\n\
-             seconds = {:?}\nstory = \"{scene}\"\n",
-            card["seconds"].as_f64().unwrap()
-        );
-        if happens {
-            write!(text, "\n[[incident]]\nkind = \"{scene}\"\nzone = \"{zone}\"\nfrom_s = 8.0\n").unwrap();
-        }
-        std::fs::write(own.join("scene.toml"), text).unwrap();
-    }
-    let out = folder.path().join("out");
-    let done = eval(&folder.path().join("scenes"), &["--report", &out.display().to_string(), "--jobs", "2"]);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    let summary = json(&out);
+fn the_demos_clips_are_judged_from_their_pixels() {
+    let out = tempfile::tempdir().unwrap();
+    let (summary, done) = eval_pixels(lab::scenes(), out.path());
     for kind in ["encroachment", "dumping", "crowding"] {
-        let all = &summary["kinds"][kind]["all"];
-        let counts = ["positives", "found", "false_alarms", "duplicates"].map(|key| all[key].as_u64().unwrap());
-        assert_eq!(counts, [1, 1, 0, 0], "{kind}: {}", done.stdout);
+        assert_eq!(counts(&summary, kind), [1, 1, 0, 0], "{kind}: {}", done.stdout);
     }
     assert_eq!((&summary["runs_from_pixels"], &summary["coverage"]["looks_failed"]), (&4.into(), &0.into()));
+}
+
+/// A scene that must be reported and one that must not of each kind, drawn and judged again, never looked up.
+#[test]
+fn fixed_scenes_of_the_lab_are_judged_from_their_pixels() {
+    let drawn = lab::root().join(".cache/lab/fixed");
+    lab::draw(&["lab/make.py", "looks", "--split", "fixed", "--workers", "2"], &drawn);
+    let out = tempfile::tempdir().unwrap();
+    let (summary, done) = eval_pixels(&drawn, out.path());
+    for kind in ["encroachment", "dumping", "crowding"] {
+        assert_eq!(counts(&summary, kind), [1, 1, 0, 0], "{kind}: {}", done.stdout);
+        assert_eq!(summary["kinds"][kind]["all"]["scenes"], 2, "{kind}: {}", done.stdout);
+    }
+    assert_eq!((&summary["runs_from_pixels"], &summary["coverage"]["looks_failed"]), (&6.into(), &0.into()));
 }

@@ -3,6 +3,7 @@
 
 mod cli;
 mod clips;
+mod demo;
 mod detection;
 mod evaluation;
 mod evidence;
@@ -15,6 +16,5 @@ mod replay;
 mod runtime;
 mod store;
 mod support;
-mod testcard;
 mod tidy;
 mod unit_file;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::authority::Authority;
 use crate::support::hub::{BYTES, Hub, finish, sha256, small};
-use crate::support::testcard;
+use crate::support::lab;
 
 #[allow(clippy::disallowed_methods, reason = "a test waits for a condition, with a deadline")]
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
@@ -31,7 +31,7 @@ fn range(range: &str, etag: Option<&str>) -> (Option<String>, Option<String>) {
 #[test]
 fn a_model_is_fetched_once_and_can_be_used() {
     let hub = Hub::start();
-    fs::copy(testcard::root().join("models/testcard/testcard.onnx"), hub.path("served/card.onnx")).unwrap();
+    fs::copy(lab::root().join("models/street-n.onnx"), hub.path("served/card.onnx")).unwrap();
     hub.list(&[("card", "redirect")]);
     let (code, stdout, stderr) = hub.fetch("card");
     assert_eq!((code, stdout.contains("fetched")), (0, true), "{stdout}{stderr}");
@@ -41,9 +41,9 @@ fn a_model_is_fetched_once_and_can_be_used() {
     assert_eq!(hub.log().len(), 2, "a redirect and the file, once");
 
     let manifest = hub.path("models/card.toml");
-    let text = fs::read_to_string(testcard::root().join("config/example.toml")).unwrap();
+    let text = fs::read_to_string(lab::root().join("config/example.toml")).unwrap();
     let text = text
-        .replace("/usr/local/lib/gridwatch/libonnxruntime.so", &testcard::runtime_library().display().to_string())
+        .replace("/usr/local/lib/gridwatch/libonnxruntime.so", &lab::runtime_library().display().to_string())
         .replace("/etc/gridwatch/models/street.toml", &manifest.display().to_string());
     let config = hub.path("config.toml");
     fs::write(&config, text).unwrap();

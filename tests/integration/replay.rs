@@ -1,4 +1,4 @@
-//! The commands that are run by hand, on the test card: `replay`, `probe`, `check`, `emit-test`, and a
+//! The commands that are run by hand, on the demo's clips: `replay`, `probe`, `check`, `emit-test`, and a
 //! gateway without a broker.
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::main_job::platform::{Platform, validate};
 use crate::main_job::site::{self, CAMERA_PASSWORD, Site};
 use crate::support::broker::{Broker, BrokerOptions, free_port};
-use crate::support::testcard::{SCENES, clips};
+use crate::support::lab::{SCENES, clip};
 
 /// Exit code, standard output, standard error.
 fn output(command: &mut Command) -> (i32, String, String) {
@@ -29,7 +29,7 @@ fn with_spool(site: &mut Site, mqtt_port: u16) {
 fn a_replay_gives_the_same_bytes_twice_and_the_right_kind() {
     let site = Site::new(1, 1);
     for (scene, camera) in SCENES.into_iter().zip(["cam-walkway", "cam-lot", "cam-square", "cam-quiet"]) {
-        let clip = clips().join(format!("{scene}.h264")).display().to_string();
+        let clip = clip(scene).display().to_string();
         let pictures = site.path().join(scene).display().to_string();
         let replay = || output(&mut site.gridwatch(&["replay", "--camera", camera, &clip, "--evidence", &pictures]));
         let (first, second) = (replay(), replay());
@@ -78,7 +78,7 @@ async fn check_tries_everything_and_names_the_culprit() {
     };
     let (code, stdout, stderr) = output(&mut configured().gridwatch(&["check", "--all"]));
     assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
-    for words in ["ok: model testcard", "ok: broker 127.0.0.1", "ok: camera cam-walkway", "ok: camera cam-quiet"] {
+    for words in ["ok: model street-n", "ok: broker 127.0.0.1", "ok: camera cam-walkway", "ok: camera cam-quiet"] {
         assert!(stdout.contains(words), "no {words} in\n{stdout}");
     }
 
@@ -96,7 +96,7 @@ async fn check_tries_everything_and_names_the_culprit() {
     };
     failed(&configured(), &wrong_password, "user name, password or rights");
     let mut site = configured();
-    site.replace("testcard.toml", "nowhere.toml");
+    site.replace("street-n.toml", "nowhere.toml");
     failed(&site, &|_| {}, "nowhere.toml");
     let mut site = configured();
     let nobody = free_port().await;
@@ -130,7 +130,7 @@ async fn without_a_broker_incidents_go_into_the_spool() {
     let mut site = Site::new(1, 1);
     with_spool(&mut site, 1);
     site.keep_cameras(&["cam-walkway"]);
-    let clip = clips().join("encroachment.h264");
+    let clip = clip("encroachment");
     site.replace("rtsp://127.0.0.1:1/encroachment", &format!("file:{}", clip.display()));
     site.replace("username = \"demo\"\npassword = { env = \"GRIDWATCH_DEMO_PASSWORD\" }\n", "");
     let daemon = site.run("info");

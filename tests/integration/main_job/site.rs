@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use tempfile::TempDir;
 
+use crate::support::lab;
 use crate::support::rtsp::CameraServer;
-use crate::support::testcard;
 
 pub(crate) const CAMERA_PASSWORD: &str = "CANARY-camera-7f3a";
 pub(crate) const BROKER_PASSWORD: &str = "CANARY-broker-91c2";
@@ -27,7 +27,7 @@ impl Site {
     /// The demo's four cameras.
     pub(crate) fn new(rtsp_port: u16, mqtt_port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let text = testcard::configuration(folder.path(), rtsp_port, mqtt_port);
+        let text = lab::configuration(folder.path(), rtsp_port, mqtt_port);
         Self { folder, text }
     }
 
@@ -136,7 +136,7 @@ impl Drop for Daemon {
 
 /// A camera server with all clips, behind Digest.
 pub(crate) fn cameras(port: u16) -> CameraServer {
-    let mounts = testcard::mounts();
+    let mounts = lab::mounts();
     let mounts: Vec<_> = mounts.iter().map(|(name, clip, fps)| (*name, clip.as_path(), *fps)).collect();
     CameraServer::start_on(port, &mounts, &["--user", "demo", "--password", CAMERA_PASSWORD, "--scheme", "digest"])
 }

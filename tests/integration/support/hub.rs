@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::testcard;
+use super::lab;
 
 /// Of `small`.
 pub(crate) const BYTES: usize = 100_000;
@@ -31,7 +31,7 @@ impl Hub {
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("served")).unwrap();
         let mut server = Command::new("/usr/bin/python3")
-            .arg(testcard::root().join("tests/servers/models.py"))
+            .arg(lab::root().join("tests/servers/models.py"))
             .args([path("served"), path("log")])
             .args(certificate)
             .current_dir(folder.path())
@@ -68,7 +68,7 @@ impl Hub {
                  source_of_fact = \"file\"\nnote = \"for this test\"\n",
                 served.len()
             ));
-            let manifest = fs::read_to_string(testcard::root().join("models/testcard.toml")).unwrap();
+            let manifest = fs::read_to_string(lab::root().join("models/street-n.toml")).unwrap();
             let line = |key: &str| manifest.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
             let manifest = manifest
                 .replace(&line("file = "), &format!("file = \"{name}.onnx\""))

@@ -5,6 +5,6 @@ pub(crate) mod broker;
 pub(crate) mod clips;
 pub(crate) mod data;
 pub(crate) mod hub;
+pub(crate) mod lab;
 pub(crate) mod rtsp;
 pub(crate) mod scripted_broker;
-pub(crate) mod testcard;
