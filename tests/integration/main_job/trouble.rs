@@ -14,9 +14,9 @@ use super::{closed, guarded, with_login};
 use crate::support::broker::Broker;
 
 /// Until a clip has come round to its incident, on a machine that does much else.
-const ROUND_S: u64 = 180;
+const ROUND_S: u64 = 300;
 /// Until a connection or a camera is back; their pauses grow and are drawn by lot.
-const RETURN_S: u64 = 120;
+const RETURN_S: u64 = 180;
 
 #[tokio::test]
 async fn what_begins_while_the_broker_is_away_arrives_and_a_false_alarm_silences_one_camera() {
