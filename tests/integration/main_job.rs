@@ -57,7 +57,7 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
     // An incident of each kind, whole and valid.
     let mut opened = Vec::new();
     for kind in KINDS {
-        let event = platform.event(kind, "opened", 75).await;
+        let event = platform.event(kind, "opened", 180).await;
         assert_eq!((&event["revision"], &event["test"]), (&json!(1), &json!(false)));
         assert!(platform.pictures_of(&event).await >= 1, "{kind} has no picture");
         opened.push(event);
