@@ -140,7 +140,7 @@ async fn without_a_broker_incidents_go_into_the_spool() {
         if let Some(message) = found(&spool, "1.json") {
             break message;
         }
-        assert!(asked.elapsed() < Duration::from_secs(70), "nothing in the spool:\n{}", site.log());
+        assert!(asked.elapsed() < Duration::from_secs(180), "nothing in the spool:\n{}", site.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     let event: Value = serde_json::from_slice(&std::fs::read(&message).unwrap()).unwrap();

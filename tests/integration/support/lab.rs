@@ -52,7 +52,7 @@ pub(crate) fn scenes() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = root().join(".cache/lab/demo");
-        draw(&["lab/demo.py", "--workers", "2"], &folder);
+        draw(&["lab/demo.py"], &folder);
         folder
     })
 }
