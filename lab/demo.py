@@ -63,7 +63,7 @@ class Clip:
 
 CLIPS = (
     Clip("encroachment", 9),
-    Clip("dumping", 22),
+    Clip("dumping", 12),
     Clip("crowding", 27, "h265"),
     Clip("quiet", 30),
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import demo
 from gridlab import truth
 from gridlab.assets import ASSETS
 from gridlab.drawing import draw_scene
@@ -152,6 +153,8 @@ class Sets(unittest.TestCase):
 
     def test_the_parts_share_no_scene_and_are_large_enough(self) -> None:
         held_out, tuning, long = (load_split(name) for name in ("held_out", "tuning", "long"))
+        self.assertTrue({(entry.story, entry.seed) for entry in load_split("fixed")}
+                        <= {(entry.story, entry.seed) for entry in tuning})  # fmt: skip
         keys = [{(entry.story, entry.seed) for entry in part} for part in (held_out, tuning, long)]
         self.assertFalse(keys[0] & keys[1] or keys[0] & keys[2] or keys[1] & keys[2])
         self.assertTrue(all(entry.seed < FREE_SEEDS for part in (held_out, tuning, long) for entry in part))
@@ -187,6 +190,23 @@ class Sets(unittest.TestCase):
             with self.assertRaises(KeyboardInterrupt):
                 folders.make("scene", "a", fail)
             self.assertFalse((Path(name) / "scene").exists())
+
+
+class Demo(unittest.TestCase):
+    """The clips of scripts/demo, which are repeated for ever."""
+
+    def test_each_begins_empty_and_is_empty_again_before_it_starts_anew(self) -> None:
+        for clip in demo.CLIPS:
+            with self.subTest(clip.name):
+                scene = draw_scene(load_story(demo.STORIES / f"{clip.name}.toml"), clip.seed, "common", demo.DEMO)
+                self.assertEqual([span.kind for span in scene.incidents], [clip.name] if clip.name != "quiet" else [])
+                for span in scene.incidents:
+                    self.assertGreaterEqual(span.start, 12.0)
+                    cleared = (span.end or scene.length) + demo.DEMO.seconds(span.kind, "clear_after_s")
+                    self.assertLess(cleared + 4.0, scene.length)
+
+    def test_nothing_is_trained_on_them(self) -> None:
+        self.assertFalse({clip.name for clip in demo.CLIPS} & set(STORIES))
 
 
 class Pictures(unittest.TestCase):
