@@ -113,7 +113,7 @@ impl See for JournalEyes {
         let rng = &mut random(self.noise.seed, &self.scene, self.repeat, index as u64);
         let detections = self.noise.detections(picture, rng);
         let scene = self.street.measures(picture, rng);
-        let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections, scene };
-        Ok(Sight { analyzed, faint: Vec::new() })
+        let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections, faint: Vec::new(), scene };
+        Ok(Sight { analyzed })
     }
 }

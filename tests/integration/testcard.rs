@@ -150,6 +150,7 @@ fn every_story_opens_its_own_kind_once() {
             analyzer.handle_frame(&AnalyzedFrame {
                 captured_at: frame.captured_at,
                 detections,
+                faint: Vec::new(),
                 scene: meter.measure(&frame),
             });
             while let Some(step) = analyzer.poll_transition() {

@@ -135,7 +135,7 @@ impl CameraAnalyzer {
         if !usable {
             return;
         }
-        let track_of = self.core.tracker.update(&frame.detections, at);
+        let track_of = self.core.tracker.update(&frame.detections, &frame.faint, at);
         let gap = self.core.last_usable.replace(at).map_or(Duration::ZERO, |last| elapsed(last, at));
         let since_look = previous.map_or(Duration::ZERO, |last| elapsed(last, at));
         let credit = since_look.min((self.look_interval * 2).max(Duration::from_secs(5)));
