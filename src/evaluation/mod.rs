@@ -111,7 +111,10 @@ pub fn is_like(pattern: &str, name: &str) -> bool {
 /// What follows `start` in `name`, if it begins with it.
 fn after_start<'a>(start: &str, name: &'a str) -> Option<&'a str> {
     let mut rest = name.chars();
-    start.chars().all(|wanted| rest.next().is_some_and(|found| wanted == '?' || wanted == found)).then(|| rest.as_str())
+    start
+        .chars()
+        .all(|wanted| rest.next().is_some_and(|found| wanted == '?' || wanted == found))
+        .then_some(rest.as_str())
 }
 
 /// Runs `scenes` and adds up what came of them.

@@ -73,24 +73,6 @@ fn the_dwell_counts_from_when_they_stood() {
     assert_eq!(opened.at, at(80));
 }
 
-/// Who stands close together is found at every second look, and never all at once.
-fn half(second: i64) -> Vec<Detection> {
-    let group = group(6).into_iter().enumerate();
-    group.filter(|(n, _)| (usize::try_from(second).unwrap() / 2 + n * 7 / 3) % 2 == 0).map(|(_, p)| p).collect()
-}
-
-#[test]
-fn people_found_half_the_time_are_counted_from_when_they_stood() {
-    let mut street = street(|_| {});
-    for second in (0..120).step_by(2) {
-        let seen = if second < 20 { Vec::new() } else { half(second) };
-        street.look(second, seen, scene(1, OnGround::Nothing));
-    }
-    let opened = &street.transitions[0];
-    assert!(opened.at <= at(84), "a dwell and two looks after the first of them was found: {}", opened.at);
-    assert!(opened.first_seen >= at(20) && opened.first_seen <= at(24), "{}", opened.first_seen);
-}
-
 /// Three people of whom each has two boxes, in turn: never more than three at once.
 #[test]
 fn second_boxes_make_no_crowd_of_a_few() {
