@@ -43,8 +43,8 @@ pub struct EvalArgs {
     /// How bad a detector the journals are seen by; each setting may be left out
     #[arg(long, value_name = "SETTINGS", default_value = NOISE)]
     pub noise: Noise,
-    /// Only scenes whose path or story holds this text
-    #[arg(long, value_name = "TEXT")]
+    /// Only scenes whose path, folder or story is like this pattern, such as 'stall_*'
+    #[arg(long, value_name = "PATTERN")]
     pub only: Option<String>,
     /// Scenes at a time [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -1,6 +1,6 @@
 //! Boxes and polygons in picture coordinates: 0–1 from the left and from the top.
 
-use geo::{Area, BooleanOps, Contains, Coord, LineString, Rect};
+use geo::{Area, Contains, Coord, LineString};
 use serde::{Deserialize, Serialize};
 
 /// A point of the picture, 0–1 from the left and from the top.
@@ -138,13 +138,23 @@ impl Polygon {
     /// Share of the box's area inside the polygon, 0–1.
     #[must_use]
     pub fn coverage_of(&self, bbox: &BoundingBox) -> f64 {
-        let rect = Rect::new(
-            Coord { x: f64::from(bbox.left), y: f64::from(bbox.top) },
-            Coord { x: f64::from(bbox.right()), y: f64::from(bbox.bottom()) },
-        )
-        .to_polygon();
-        let area = rect.unsigned_area();
-        if area > 0.0 { self.0.intersection(&rect).unsigned_area() / area } else { 0.0 }
+        let [left, top] = [bbox.left, bbox.top].map(f64::from);
+        let [right, bottom] = [bbox.right(), bbox.bottom()].map(f64::from);
+        let area = (right - left) * (bottom - top);
+        if area <= 0.0 {
+            return 0.0;
+        }
+        // Cut off edge by edge. Where the rest is in several parts they stay joined along the box's edge, by
+        // strips without an area.
+        let mut rest: Vec<Coord<f64>> = self.0.exterior().0.clone();
+        rest.pop();
+        let x: fn(Coord<f64>) -> f64 = |corner| corner.x;
+        let y: fn(Coord<f64>) -> f64 = |corner| corner.y;
+        for (axis, edge, side) in [(x, left, 1.0), (x, right, -1.0), (y, top, 1.0), (y, bottom, -1.0)] {
+            rest = cut(&rest, |corner| (axis(corner) - edge) * side);
+        }
+        let twice: f64 = rest.iter().zip(rest.iter().cycle().skip(1)).map(|(a, b)| a.x * b.y - b.x * a.y).sum();
+        (twice.abs() / 2.0 / area).min(1.0)
     }
 
     /// The parts inside of the horizontal line at `y`, as start and end, from left to right.
@@ -181,6 +191,21 @@ impl Polygon {
         let ring = &self.0.exterior().0;
         ring.iter().take(ring.len().saturating_sub(1)).map(|c| Point { x: c.x, y: c.y })
     }
+}
+
+/// What of a ring lies where `inside`, linear in the coordinates, is not negative.
+fn cut(ring: &[Coord<f64>], inside: impl Fn(Coord<f64>) -> f64) -> Vec<Coord<f64>> {
+    let mut rest = Vec::with_capacity(ring.len() + 4);
+    for (&from, &to) in ring.iter().zip(ring.iter().cycle().skip(1)) {
+        let (a, b) = (inside(from), inside(to));
+        if a >= 0.0 {
+            rest.push(from);
+        }
+        if (a >= 0.0) != (b >= 0.0) {
+            rest.push(from + (to - from) * (a / (a - b)));
+        }
+    }
+    rest
 }
 
 #[cfg(test)]
@@ -222,6 +247,26 @@ mod tests {
         let zone = polygon(&[(0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (0.0, 1.0)]).expect("a rectangle");
         let bbox = BoundingBox { left: 0.2, top: 0.25, width: 0.2, height: 0.5 };
         assert!((zone.coverage_of(&bbox) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn coverage_is_that_of_counted_points() {
+        let notched = [(0.1, 0.0), (0.2, 0.0), (0.3, 0.7), (0.8, 0.6), (0.8, 0.1), (1.0, 0.0), (0.9, 1.0), (0.0, 0.9)];
+        let zone = polygon(&notched).expect("a polygon");
+        let place = |step: u16| f32::from(step) / 200.0 + 0.002;
+        for bbox in [(0.05, 0.0, 0.9, 0.5), (0.25, 0.3, 0.1, 0.6), (0.4, 0.1, 0.2, 0.3), (0.0, 0.0, 1.0, 1.0)] {
+            let bbox = BoundingBox { left: bbox.0, top: bbox.1, width: bbox.2, height: bbox.3 };
+            let points = (0..200).flat_map(|x| (0..200).map(move |y| (place(x), place(y))));
+            let within =
+                points.filter(|(x, y)| (bbox.left..bbox.right()).contains(x) && (bbox.top..bbox.bottom()).contains(y));
+            let (mut hits, mut all) = (0.0, 0.0);
+            for (x, y) in within {
+                hits += if zone.contains(Point { x: x.into(), y: y.into() }) { 1.0 } else { 0.0 };
+                all += 1.0;
+            }
+            let covered = zone.coverage_of(&bbox);
+            assert!((covered - hits / all).abs() < 0.01, "{bbox:?}: {covered} and {}", hits / all);
+        }
     }
 
     #[test]

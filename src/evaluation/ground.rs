@@ -1,9 +1,11 @@
 //! What lies or stands on a cell of the ground, and how that changes its look.
 
+use std::collections::BTreeMap;
+
 use rand::RngExt;
 
 use super::noise::random;
-use super::truth::{Cover, Outline, Picture, TruthBox};
+use super::truth::{Cover, Outline, Picture};
 use crate::domain::geometry::BoundingBox;
 use crate::domain::scene::GroundCell;
 
@@ -37,8 +39,8 @@ impl Look {
     }
 
     /// A standing thing: the same look for the same thing.
-    pub(super) fn of_thing(thing: &TruthBox) -> Self {
-        let rng = &mut random(thing.id, "a thing's look", 0, 0);
+    pub(super) fn of_thing(id: u64) -> Self {
+        let rng = &mut random(id, "a thing's look", 0, 0);
         Self {
             luma: rng.random_range(30.0..210.0),
             texture: rng.random_range(14.0..34.0),
@@ -86,7 +88,7 @@ impl Look {
 }
 
 /// Lays everything of the picture over the bare ground of the cells at `places`.
-pub(super) fn paint(looks: &mut [Look], places: &[BoundingBox], picture: &Picture) {
+pub(super) fn paint(looks: &mut [Look], places: &[BoundingBox], picture: &Picture, things: &BTreeMap<u64, Look>) {
     for outline in &picture.ground {
         let Some(area) = Shape::of(outline) else { continue };
         for (look, place) in looks.iter_mut().zip(places) {
@@ -97,11 +99,11 @@ pub(super) fn paint(looks: &mut [Look], places: &[BoundingBox], picture: &Pictur
         }
     }
     for thing in &picture.boxes {
-        let own = Look::of_thing(thing);
+        let Some(own) = things.get(&thing.id) else { continue };
         for (look, place) in looks.iter_mut().zip(places) {
             let share = FILL * thing.seen * thing.bbox.intersection(place) / place.area();
             if share > 0.0 {
-                *look = look.mix(own, share);
+                *look = look.mix(*own, share);
             }
         }
     }

@@ -92,14 +92,21 @@ pub struct JournalEyes {
     repeat: u32,
 }
 
+/// The street of `scene`, whose zones `analyzer` watches.
+#[must_use]
+pub fn street(scene: &Scene, analyzer: &CameraAnalyzer, noise: Noise) -> Street {
+    let zones: Vec<Zone> = analyzer.ground_zones().cloned().collect();
+    // The shape of the grids is the meter's own; without a zone there is none.
+    let shapes = || scene_meter(analyzer).measure(&blank(scene.start)).ground;
+    let patches = if zones.is_empty() { Vec::new() } else { shapes() };
+    let grey = scene.conditions.iter().any(|condition| condition == "night_ir");
+    Street::new(&scene.name, noise.seed, &zones, patches, grey)
+}
+
 impl JournalEyes {
-    /// Eyes on `scene`, whose zones `analyzer` watches.
+    /// Eyes on `street`, which is that of `scene`.
     #[must_use]
-    pub fn new(journal: Arc<Journal>, scene: &Scene, analyzer: &CameraAnalyzer, noise: Noise, repeat: u32) -> Self {
-        let zones: Vec<Zone> = analyzer.ground_zones().cloned().collect();
-        let patches = scene_meter(analyzer).measure(&blank(scene.start)).ground;
-        let grey = scene.conditions.iter().any(|condition| condition == "night_ir");
-        let street = Street::new(&scene.name, noise.seed, &zones, patches, grey);
+    pub fn new(journal: Arc<Journal>, street: Street, scene: &Scene, noise: Noise, repeat: u32) -> Self {
         Self { journal, street, noise, scene: scene.name.clone(), repeat }
     }
 }
@@ -113,7 +120,7 @@ impl See for JournalEyes {
         let rng = &mut random(self.noise.seed, &self.scene, self.repeat, index as u64);
         let detections = self.noise.detections(picture, rng);
         let scene = self.street.measures(picture, rng);
-        let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections, scene };
-        Ok(Sight { analyzed, faint: Vec::new() })
+        let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections, faint: Vec::new(), scene };
+        Ok(Sight { analyzed })
     }
 }

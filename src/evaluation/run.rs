@@ -1,5 +1,6 @@
 //! One scene through the real loop: from its pixels, or from its journal.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::agreement::{Agreement, Compared};
 use super::exhibit::{Exhibit, What};
 use super::inference::{Loaded, Sessions};
-use super::journal::{Journal, JournalEyes, JournalSource, moment};
+use super::journal::{Journal, JournalEyes, JournalSource, moment, street};
 use super::matching::{Case, Expectation, Judgement, Report, Verdict, judge};
 use super::noise::Noise;
 use super::recorder::{Looks, Recorded, Recorder, Shown};
@@ -102,20 +103,24 @@ pub struct Run {
     pub warnings: Vec<String>,
 }
 
-/// Runs the journal of a scene.
-pub async fn run_journal(scene: &Scene, noise: Noise, repeat: u32) -> anyhow::Result<Run> {
+/// Runs the journal of a scene, once for each of `repeats`.
+pub async fn run_journal(scene: &Scene, noise: Noise, repeats: Range<u32>) -> anyhow::Result<Vec<Run>> {
     let file = scene.truth.as_deref().with_context(|| format!("{}: a journal needs `truth`", scene.name))?;
-    Ok(run_pictures(scene, Arc::new(truth::read(file)?), noise, repeat).await)
+    Ok(run_pictures(scene, Arc::new(truth::read(file)?), noise, repeats).await)
 }
 
-/// Runs a journal of these pictures.
-pub async fn run_pictures(scene: &Scene, pictures: Arc<Vec<Picture>>, noise: Noise, repeat: u32) -> Run {
+/// Runs a journal of these pictures, once for each of `repeats`.
+pub async fn run_pictures(scene: &Scene, pictures: Arc<Vec<Picture>>, noise: Noise, repeats: Range<u32>) -> Vec<Run> {
     let journal = Arc::new(Journal::new(Arc::clone(&pictures), scene.start));
-    let analyzer = analyzer(scene);
-    let eyes = JournalEyes::new(Arc::clone(&journal), scene, &analyzer, noise, repeat);
-    let sink = Recorder::new(span(scene), None, None);
-    let (recorded, _) = drive(JournalSource::new(journal), eyes, analyzer, sink).await;
-    Outcome::of(scene, recorded, pictures).run(repeat)
+    let street = street(scene, &analyzer(scene), noise);
+    let mut runs = Vec::with_capacity(repeats.len());
+    for repeat in repeats {
+        let eyes = JournalEyes::new(Arc::clone(&journal), street.clone(), scene, noise, repeat);
+        let sink = Recorder::new(span(scene), None, None);
+        let (recorded, _) = drive(JournalSource::new(Arc::clone(&journal)), eyes, analyzer(scene), sink).await;
+        runs.push(Outcome::of(scene, recorded, Arc::clone(&pictures)).run(repeat));
+    }
+    runs
 }
 
 /// Runs the pixels of a scene.

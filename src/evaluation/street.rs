@@ -1,6 +1,8 @@
 //! A picture's measures without its pixels: the thumbnail and the ground that a camera would have
 //! measured, made up from the truth. A street of its own for each scene, and the noise of each look.
 
+use std::collections::BTreeMap;
+
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -33,6 +35,8 @@ pub struct Street {
     here: Aspect,
     elsewhere: Aspect,
     grey: bool,
+    /// Looks of standing things, by their identifiers.
+    things: BTreeMap<u64, Look>,
 }
 
 /// The look of everything when nothing is there.
@@ -51,18 +55,21 @@ impl Street {
         let grids: Vec<Grid> = grids.collect();
         let aspect = |index| Aspect::new(&mut random(seed, scene, 0, index), &grids, index == VIEW_ELSEWHERE);
         let (here, elsewhere) = (aspect(VIEW_HERE), aspect(VIEW_ELSEWHERE));
-        Self { grids, here, elsewhere, grey }
+        Self { grids, here, elsewhere, grey, things: BTreeMap::new() }
     }
 
     /// What a camera would measure.
-    pub fn measures(&self, picture: &Picture, rng: &mut ChaCha8Rng) -> SceneMeasures {
+    pub fn measures(&mut self, picture: &Picture, rng: &mut ChaCha8Rng) -> SceneMeasures {
+        for thing in &picture.boxes {
+            self.things.entry(thing.id).or_insert_with(|| Look::of_thing(thing.id));
+        }
         let aspect = if picture.view == View::Moved { &self.elsewhere } else { &self.here };
         // A camera evens light out: a night is darker than a day, and neither black nor white.
         let light = 0.25 + 1.5 * picture.light;
         let thumbnail = match picture.view {
             View::TooDark => (0..aspect.thumbnail.len()).map(|_| 5.0 + 1.0 * normal(rng)).collect(),
             View::Occluded => (0..aspect.thumbnail.len()).map(|_| 60.0 + 1.5 * normal(rng)).collect(),
-            View::Clear | View::Moved => shown(&aspect.thumbnail, &picture.boxes, light, rng),
+            View::Clear | View::Moved => self.shown(&aspect.thumbnail, &picture.boxes, light, rng),
         };
         let ground =
             self.grids.iter().zip(&aspect.ground).map(|(grid, cells)| self.patch(grid, cells, picture, light, rng));
@@ -75,7 +82,7 @@ impl Street {
     fn patch(&self, grid: &Grid, cells: &[Look], picture: &Picture, light: f32, rng: &mut ChaCha8Rng) -> GroundPatch {
         let mut looks = cells.to_vec();
         match picture.view {
-            View::Clear | View::Moved => paint(&mut looks, &grid.places, picture),
+            View::Clear | View::Moved => paint(&mut looks, &grid.places, picture, &self.things),
             View::Occluded => looks.fill(Look { luma: 60.0, texture: 1.0, cb: 128.0, cr: 128.0 }),
             View::TooDark => looks.fill(Look { luma: 5.0, texture: 1.0, cb: 128.0, cr: 128.0 }),
         }
@@ -87,6 +94,26 @@ impl Street {
             }
         }
         patch
+    }
+}
+
+impl Street {
+    /// The thumbnail with everything that stands in the picture.
+    fn shown(&self, empty: &[f32], boxes: &[TruthBox], light: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+        let mut cells = empty.to_vec();
+        #[allow(clippy::cast_precision_loss, reason = "a thumbnail's sides")]
+        let (width, height) = (1.0 / THUMBNAIL_WIDTH as f32, 1.0 / THUMBNAIL_HEIGHT as f32);
+        for thing in boxes {
+            let Some(own) = self.things.get(&thing.id) else { continue };
+            for (x, y) in cells_under(&thing.bbox) {
+                #[allow(clippy::cast_precision_loss, reason = "a thumbnail's sides")]
+                let cell = BoundingBox { left: x as f32 * width, top: y as f32 * height, width, height };
+                let share = FILL * thing.seen * thing.bbox.intersection(&cell) / cell.area();
+                let value = &mut cells[y * THUMBNAIL_WIDTH + x];
+                *value += (own.luma - *value) * share;
+            }
+        }
+        cells.into_iter().map(|luma| (luma * light + normal(rng)).clamp(0.0, 255.0)).collect()
     }
 }
 
@@ -136,24 +163,6 @@ fn places(zone: &Zone, patch: &GroundPatch) -> Vec<BoundingBox> {
             height,
         })
         .collect()
-}
-
-/// The thumbnail with everything that stands in the picture.
-fn shown(empty: &[f32], boxes: &[TruthBox], light: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
-    let mut cells = empty.to_vec();
-    #[allow(clippy::cast_precision_loss, reason = "a thumbnail's sides")]
-    let (width, height) = (1.0 / THUMBNAIL_WIDTH as f32, 1.0 / THUMBNAIL_HEIGHT as f32);
-    for thing in boxes {
-        let luma = Look::of_thing(thing).luma;
-        for (x, y) in cells_under(&thing.bbox) {
-            #[allow(clippy::cast_precision_loss, reason = "a thumbnail's sides")]
-            let cell = BoundingBox { left: x as f32 * width, top: y as f32 * height, width, height };
-            let share = FILL * thing.seen * thing.bbox.intersection(&cell) / cell.area();
-            let value = &mut cells[y * THUMBNAIL_WIDTH + x];
-            *value += (luma - *value) * share;
-        }
-    }
-    cells.into_iter().map(|luma| (luma * light + normal(rng)).clamp(0.0, 255.0)).collect()
 }
 
 #[allow(

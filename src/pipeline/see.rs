@@ -15,15 +15,13 @@ use crate::scene::SceneMeter;
 pub struct Sight {
     /// What the analyzer judges by.
     pub analyzed: AnalyzedFrame,
-    /// What may be a person or a vehicle beside that: to be blurred in a picture, never judged or journalled.
-    pub faint: Vec<Detection>,
 }
 
 impl Sight {
     /// Every box that a published picture is redacted by.
     #[must_use]
     pub fn to_redact(&self) -> Vec<Detection> {
-        self.analyzed.detections.iter().chain(&self.faint).copied().collect()
+        self.analyzed.detections.iter().chain(&self.analyzed.faint).copied().collect()
     }
 }
 
@@ -54,7 +52,8 @@ impl See for Eyes {
     async fn see(&mut self, frame: &Arc<Frame>) -> Result<Sight, InferError> {
         let found = self.inferrer.detect(&self.model, frame, &self.masks).await?;
         let scene = self.meter.measure(frame);
-        let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections: found.seen, scene };
-        Ok(Sight { analyzed, faint: found.faint })
+        let (detections, faint) = (found.seen, found.faint);
+        let analyzed = AnalyzedFrame { captured_at: frame.captured_at, detections, faint, scene };
+        Ok(Sight { analyzed })
     }
 }

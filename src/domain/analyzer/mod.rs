@@ -135,15 +135,19 @@ impl CameraAnalyzer {
         if !usable {
             return;
         }
-        let track_of = self.core.tracker.update(&frame.detections, at);
+        let track_of = self.core.tracker.update(&frame.detections, &frame.faint, at);
         let gap = self.core.last_usable.replace(at).map_or(Duration::ZERO, |last| elapsed(last, at));
         let since_look = previous.map_or(Duration::ZERO, |last| elapsed(last, at));
         let credit = since_look.min((self.look_interval * 2).max(Duration::from_secs(5)));
         let Self { camera, ids, core, watches, out, .. } = self;
-        let Core { tracker, snapshots, .. } = core;
-        let look = Look { at, gap, credit, frame, tracks: tracker.tracks(), track_of: &track_of };
-        for watch in watches {
-            watch.observe(look, &mut Desk { camera, ids: &mut **ids, snapshots, out });
+        let Core { tracker, snapshots, view, .. } = core;
+        let back_since = view.back_since(at);
+        for index in 0..watches.len() {
+            let spoken_for = watch::spoken_for(watches, index);
+            let tracks = tracker.tracks();
+            let (track_of, spoken_for) = (&track_of[..], &spoken_for);
+            let look = Look { at, gap, credit, back_since, frame, tracks, track_of, spoken_for };
+            watches[index].observe(look, &mut Desk { camera, ids: &mut **ids, snapshots, out });
         }
     }
 

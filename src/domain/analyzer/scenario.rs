@@ -174,7 +174,17 @@ impl Street {
     }
 
     pub(crate) fn look(&mut self, second: i64, detections: Vec<Detection>, scene: SceneMeasures) {
-        self.analyzer.handle_frame(&AnalyzedFrame { captured_at: at(second), detections, scene });
+        self.look_with(second, detections, Vec::new(), scene);
+    }
+
+    pub(crate) fn look_with(
+        &mut self,
+        second: i64,
+        detections: Vec<Detection>,
+        faint: Vec<Detection>,
+        scene: SceneMeasures,
+    ) {
+        self.analyzer.handle_frame(&AnalyzedFrame { captured_at: at(second), detections, faint, scene });
         self.drain();
     }
 

@@ -10,8 +10,8 @@ use crate::domain::lifecycle::{Desk, Lifecycle, Outcome};
 use crate::domain::rules::crowding::Crowding;
 use crate::domain::rules::dumping::Dumping;
 use crate::domain::rules::encroachment::Encroachment;
-use crate::domain::rules::params::Rule;
-use crate::domain::rules::{Assessment, Claim, Look};
+use crate::domain::rules::params::{Attendance, Rule};
+use crate::domain::rules::{Assessment, Claim, Look, SpokenFor};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::after;
 use crate::domain::zone::Zone;
@@ -234,6 +234,21 @@ impl Watch {
     pub(super) fn restore(&mut self, record: WatchRecord) {
         (self.judge, self.lifecycle) = (record.judge, record.lifecycle);
     }
+}
+
+/// What the rules other than `own` speak for.
+pub(super) fn spoken_for(watches: &[Watch], own: usize) -> SpokenFor {
+    let mut spoken_for = SpokenFor::default();
+    for (_, watch) in watches.iter().enumerate().filter(|(index, _)| *index != own) {
+        match (&watch.judge, &watch.rule) {
+            (Judge::Encroachment(judge), Rule::Encroachment(rule)) if rule.attendance == Attendance::Optional => {
+                spoken_for.things.extend(judge.held(rule));
+            }
+            (Judge::Dumping(judge), _) if watch.is_open() => spoken_for.muck.extend(judge.place()),
+            _ => {}
+        }
+    }
+    spoken_for
 }
 
 impl WatchRecord {

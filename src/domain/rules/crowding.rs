@@ -1,32 +1,32 @@
 //! Crowding: people who stand together, counted, never told apart.
+//!
+//! Who stands close to others is found at every second look or so, and can be said to stand only after some
+//! seconds. So the looks of the last dwell are counted again at each look, by what is known by then: whoever
+//! was seen in one place before and after a moment stood there at that moment.
 
-use std::time::Duration;
+mod stays;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::hysteresis::Presence;
 use super::params::CrowdingRule;
 use super::{Assessment, BACK_AFTER, Look, Sight};
 use crate::domain::Timestamp;
 use crate::domain::detection::Role;
 use crate::domain::incident::{CloseReason, Measure};
 use crate::domain::time::elapsed;
-use crate::domain::tracker::Track;
 use crate::domain::zone::Zone;
+use stays::{Counted, Stays};
 
-/// In one place for this long, somebody stands; a walker has left it by then.
-const STANDING_AFTER: Duration = Duration::from_secs(5);
-/// Looks at which somebody must have been seen before they can be said to stand.
-const STANDING_HITS: u32 = 3;
-/// Somebody who stood is still counted for this long while hidden behind others.
-const HIDDEN_FOR: Duration = Duration::from_secs(6);
 /// Share of looks in the dwell at which there must be enough people.
 const MIN_RATIO: f64 = 0.7;
 
 /// The rule's memory.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Crowding {
-    presence: Presence,
+    stays: Stays,
+    counted: Counted,
     /// What is there was reported for long enough, or is not wanted: wait until it has dispersed.
     dismissed: bool,
     below_since: Option<Timestamp>,
@@ -34,38 +34,35 @@ pub(crate) struct Crowding {
 
 impl Crowding {
     pub(crate) fn observe(&mut self, look: Look<'_>, rule: &CrowdingRule, zone: &Zone, open: bool) -> Assessment {
-        let in_zone = |bbox: &crate::domain::geometry::BoundingBox| zone.polygon.contains(bbox.bottom_center());
-        let seen = look.seen().filter(|seen| seen.is(Role::Person) && seen.detection.score >= rule.common.min_score);
-        let seen = count(seen.filter(|seen| in_zone(&seen.detection.bbox)));
-        let believed = |track: &&Track| track.roles.contains(Role::Person) && track.score >= rule.common.min_score;
-        let here = look.tracks.iter().filter(believed).filter(|track| in_zone(&track.bbox));
-        let stand: Vec<&Track> = here.filter(|track| stands(track, look.at)).collect();
-        let standing = count(stand.iter());
-        let hidden = count(stand.iter().filter(|track| track.last_seen < look.at));
-        let present = seen + hidden;
+        let dwell = rule.common.dwell;
+        self.stays.observe(look, zone, rule.common.min_score, dwell);
+        let standing = self.stays.count(look.at, look.at);
+        let found = people_found(look, rule, zone);
+        let present = found + self.stays.unseen(look);
         let counted = if rule.count_everybody { present } else { standing };
-        let enough = counted >= rule.min_people;
 
         self.await_dispersal(look.at, counted, rule);
-        let dwell = rule.common.dwell;
-        self.presence.record(look.at, enough && !self.dismissed, look.credit, dwell);
-        if let Some(since) = enough_since(&stand, rule.min_people).filter(|_| !rule.count_everybody) {
-            self.presence.backdate(look.at, since, STANDING_AFTER * 2);
+        if self.dismissed {
+            self.counted = Counted::default();
+        } else {
+            self.counted.record(look.at, look.credit, (present, found), dwell);
         }
+        let people = |at, present| if rule.count_everybody { present } else { self.stays.count(at, look.at) };
+        let took_place = self.stays.began(look.at, rule.min_people).filter(|_| !rule.count_everybody);
+        let run = self.counted.follow(look.at, (dwell, rule.min_people), people, took_place);
         let sight = if counted >= rule.clear_people.min(rule.min_people) { Sight::Seen } else { Sight::NotSeen };
-        let (frames_hit, frames_seen) = self.presence.counts();
         let density = zone.ground_m2.filter(|area| *area > 0.0).map(|area| f64::from(counted) / area);
         Assessment {
-            met: self.presence.met(look.at, dwell, MIN_RATIO),
-            back: !open && self.presence.met(look.at, dwell.min(BACK_AFTER), MIN_RATIO),
+            met: run.met(look.at, dwell, MIN_RATIO),
+            back: !open && run.met(look.at, dwell.min(BACK_AFTER), MIN_RATIO),
             sight,
-            first_seen: self.presence.since().unwrap_or(look.at),
+            first_seen: run.since.unwrap_or(look.at),
             subkind: "crowd",
             measure: Measure::Crowd { standing, present, density },
             magnitude: f64::from(counted),
-            score: (0.5 + 0.5 * self.presence.ratio()).min(1.0),
-            frames_hit,
-            frames_seen,
+            score: (0.5 + 0.5 * run.ratio()).min(1.0),
+            frames_hit: run.hits,
+            frames_seen: run.looks,
             boxes: Vec::new(),
             exceptions_checked: super::schedule_exceptions(&rule.common),
             evidence: Vec::new(),
@@ -84,11 +81,11 @@ impl Crowding {
     }
 
     pub(crate) fn has_candidate(&self) -> bool {
-        self.presence.since().is_some()
+        self.counted.since().is_some()
     }
 
     pub(crate) fn closed(&mut self, reason: CloseReason) {
-        self.presence = Presence::default();
+        self.counted = Counted::default();
         self.dismissed |= reason == CloseReason::MaxDuration;
     }
 
@@ -102,20 +99,10 @@ impl Crowding {
     }
 }
 
-fn stands(track: &Track, at: Timestamp) -> bool {
-    track.standing_for() >= STANDING_AFTER && track.hits >= STANDING_HITS && elapsed(track.last_seen, at) <= HIDDEN_FOR
+/// Everybody who is found in the zone at this look, standing or not.
+fn people_found(look: Look<'_>, rule: &CrowdingRule, zone: &Zone) -> u32 {
+    look.seen()
+        .filter(|seen| seen.is(Role::Person) && seen.detection.score >= rule.common.min_score)
+        .filter(|seen| zone.polygon.contains(seen.detection.bbox.bottom_center()))
+        .fold(0, |sum, _| sum + 1)
 }
-
-/// When the last of so many took his place.
-fn enough_since(stand: &[&Track], min_people: u32) -> Option<Timestamp> {
-    let mut since: Vec<Timestamp> = stand.iter().map(|track| track.anchored_at).collect();
-    since.sort_unstable();
-    since.get(usize::try_from(min_people).ok()?.checked_sub(1)?).copied()
-}
-
-fn count<T>(items: impl Iterator<Item = T>) -> u32 {
-    items.fold(0, |sum, _| sum + 1)
-}
-
-#[cfg(test)]
-mod tests;

@@ -96,6 +96,7 @@ impl Dumping {
                 PASSING.iter().any(|role| seen.is(*role)) || claims.iter().any(|claim| claim.covers(seen.detection))
             })
             .map(|seen| seen.detection.bbox)
+            .chain(look.spoken_for.things.iter().copied())
             .collect();
         let frozen = open || self.visit.is_some() || self.candidate.is_some();
         let reading = self.ground.observe(patch, &zone.polygon, &occupied, (look.at, look.gap), frozen)?;
@@ -125,7 +126,7 @@ impl Dumping {
             let hit = may_count && (differs || lies == Sight::Seen && candidate.is_partly_hidden(&reading));
             candidate.presence.record(look.at, hit, look.credit, rule.common.dwell);
         }
-        if let Some(since) = reading.uncovered_at {
+        if let Some(since) = reading.uncovered_at.or(look.back_since) {
             candidate.presence.backdate(look.at, since, UNSEEN_LEAD);
         }
         if differs && !open && candidate.after.is_none() && !bringer_near {
@@ -223,6 +224,11 @@ impl Dumping {
         self.before = self.before.or(before);
     }
 
+    /// Where it lies.
+    pub(crate) fn place(&self) -> Option<BoundingBox> {
+        self.candidate.as_ref().and_then(|candidate| candidate.place(&self.ground))
+    }
+
     pub(crate) fn has_candidate(&self) -> bool {
         self.visit.is_some() || self.candidate.is_some()
     }
@@ -294,9 +300,8 @@ impl Candidate {
         let (frames_hit, frames_seen) = self.presence.counts();
         let act = if self.act_seen { 0.2 } else { 0.0 };
         let score = 0.45 + act + 0.15 * self.presence.ratio() + 0.2 * f64::from(self.pile_score);
-        let place = self.region.iter().filter_map(|&index| ground.cell_box(index)).reduce(|a, b| union(&a, &b));
         #[allow(clippy::cast_possible_truncation, reason = "0–1")]
-        let boxed = place.map(|bbox| LabelledBox { role: Role::Pile, score: score.min(1.0) as f32, bbox });
+        let boxed = self.place(ground).map(|bbox| LabelledBox { role: Role::Pile, score: score.min(1.0) as f32, bbox });
         Assessment {
             met: self.presence.met(look.at, common.dwell.saturating_sub(self.unseen_lead()), MIN_RATIO),
             back: self.presence.met(look.at, common.dwell.min(BACK_AFTER), MIN_RATIO),
@@ -316,6 +321,10 @@ impl Candidate {
             exceptions_checked: schedule_exceptions(common),
             evidence: [self.before, self.during, self.after].into_iter().flatten().collect(),
         }
+    }
+
+    fn place(&self, ground: &Ground) -> Option<BoundingBox> {
+        self.region.iter().filter_map(|&index| ground.cell_box(index)).reduce(|a, b| union(&a, &b))
     }
 
     /// Time between the visit's end and the first look at what it left.

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::params::EncroachmentRule;
 use super::{Assessment, BACK_AFTER, Look, Seen, Sight, schedule_exceptions};
 use crate::domain::Timestamp;
+use crate::domain::detection::Detection;
+use crate::domain::geometry::BoundingBox;
 use crate::domain::incident::{CloseReason, EvidenceRole, LabelledBox, Measure, SnapshotId};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::{after, elapsed};
@@ -29,6 +31,8 @@ const FIRST_LOOKS: Duration = Duration::from_secs(10);
 const FURNITURE_RATIO: f64 = 0.3;
 /// Boxes that overlap more than this are one thing with two names.
 const SAME_THING_IOU: f32 = 0.5;
+/// A thing found well now and then is found again by a box of this share of the score that a rule asks for.
+const FAINT_SHARE: f32 = 0.5;
 /// After a gap this long, candidates have to prove themselves again.
 const STALE_AFTER: Duration = Duration::from_secs(120);
 /// Bound on what is remembered of one zone.
@@ -59,6 +63,7 @@ impl Encroachment {
         self.drop_gone(rule, snapshots);
         self.learn(look.at, rule);
         for spot in &mut self.spots {
+            spot.is_muck = spot.standing == Standing::Candidate && spot.lies_in(&look.spoken_for.muck);
             if spot.counts(look.at, rule.common.dwell, rule) {
                 spot.standing = Standing::Counted;
             }
@@ -78,6 +83,14 @@ impl Encroachment {
         for (spot, thing) in pairs {
             (matched[spot], placed[thing]) = (true, true);
             self.spots[spot].hit(things[thing].detection, look, rule);
+        }
+        let faint = faint_things(look, rule, zone);
+        let again = greedy(self.spots.len(), faint.len(), |spot, thing| {
+            same_place(&self.spots[spot].bbox, &faint[thing].bbox).filter(|_| !matched[spot])
+        });
+        for (spot, thing) in again {
+            matched[spot] = true;
+            self.spots[spot].hit_faintly(faint[thing], look, rule);
         }
         for (spot, _) in self.spots.iter_mut().zip(&matched).filter(|(_, matched)| !**matched) {
             spot.miss(look, rule);
@@ -174,6 +187,12 @@ impl Encroachment {
         }
     }
 
+    /// Places of what stands there, seen or not: nobody else is to report it.
+    pub(crate) fn held(&self, rule: &EncroachmentRule) -> impl Iterator<Item = BoundingBox> {
+        let steady = rule.min_hit_ratio;
+        self.spots.iter().filter(move |spot| spot.is_held(steady)).map(|spot| spot.bbox)
+    }
+
     pub(crate) fn has_candidate(&self) -> bool {
         self.spots.iter().any(|spot| spot.standing == Standing::Candidate)
     }
@@ -230,6 +249,15 @@ fn things<'a>(look: Look<'a>, rule: &EncroachmentRule, zone: &Zone) -> Vec<Seen<
         }
     }
     things
+}
+
+/// What would concern the rule were its score better: it tells that a thing still stands there, not that there is one.
+fn faint_things<'a>(look: Look<'a>, rule: &EncroachmentRule, zone: &Zone) -> Vec<&'a Detection> {
+    let least = rule.common.min_score * FAINT_SHARE;
+    let all = look.frame.detections.iter().chain(&look.frame.faint);
+    all.filter(|faint| (least..rule.common.min_score).contains(&faint.score))
+        .filter(|faint| faint.roles.intersects(rule.roles) && zone.polygon.contains(faint.bbox.bottom_center()))
+        .collect()
 }
 
 fn sight(counted: &[&Spot]) -> Sight {

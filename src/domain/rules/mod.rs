@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Timestamp;
 use super::detection::{Detection, Role, RoleSet};
 use super::frame::AnalyzedFrame;
+use super::geometry::BoundingBox;
 use super::incident::{EvidenceRef, LabelledBox, Measure};
 use super::tracker::Track;
 use super::zone::Zone;
@@ -27,9 +28,23 @@ pub(crate) struct Look<'a> {
     pub(crate) gap: Duration,
     /// Observed time this look stands for: the gap, but never much more than a look interval.
     pub(crate) credit: Duration,
+    /// At the first usable look after a while: since when there was something to be seen. A view is believed
+    /// only after some looks.
+    pub(crate) back_since: Option<Timestamp>,
     pub(crate) frame: &'a AnalyzedFrame,
     pub(crate) tracks: &'a [Track],
     pub(crate) track_of: &'a [Option<usize>],
+    /// What other rules speak for.
+    pub(crate) spoken_for: &'a SpokenFor,
+}
+
+/// Places of things that a rule speaks for: one thing is one case.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct SpokenFor {
+    /// Things that stand, seen at this look or not.
+    pub(crate) things: Vec<BoundingBox>,
+    /// Muck that is being reported.
+    pub(crate) muck: Vec<BoundingBox>,
 }
 
 impl<'a> Look<'a> {

@@ -136,10 +136,11 @@ impl Ground {
             self.cells[index].see(patch.cells[index], covered, at, seconds);
         }
         let common = Common::of(&self.cells);
-        let cells = compare::statuses(&self.cells, &common, usize::from(self.columns), at);
+        let mut cells = compare::statuses(&self.cells, &common, usize::from(self.columns), at);
         for (cell, status) in self.cells.iter_mut().zip(&cells) {
             cell.adapt(*status, at, seconds, frozen);
         }
+        compare::drop_scattered(&mut cells, usize::from(self.columns));
         let inside = patch.cells.iter().flatten().count().max(1);
         let known = cells.iter().filter(|status| **status != CellStatus::Unknown).count();
         let changed = cells.iter().filter(|status| **status == CellStatus::Changed).count();

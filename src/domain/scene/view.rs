@@ -60,6 +60,9 @@ pub struct ViewMonitor {
     first_look: Option<Timestamp>,
     doubt: Option<Doubt>,
     state_since: Option<Timestamp>,
+    /// The first look that showed what is believed now.
+    #[serde(default)]
+    shown_since: Option<Timestamp>,
     last_look: Option<Timestamp>,
 }
 
@@ -86,6 +89,7 @@ impl Default for ViewMonitor {
             first_look: None,
             doubt: None,
             state_since: None,
+            shown_since: None,
             last_look: None,
         }
     }
@@ -121,6 +125,11 @@ impl ViewMonitor {
         self.state_since
     }
 
+    /// Where the look at `at` is the first of use after a while: since when there was something to be seen.
+    pub(crate) fn back_since(&self, at: Timestamp) -> Option<Timestamp> {
+        self.shown_since.filter(|_| self.state == ViewState::Clear && self.state_since == Some(at))
+    }
+
     fn judge(&self, scene: &SceneMeasures, print: Option<&[f32]>) -> ViewState {
         if scene.brightness < DARK_BRIGHTNESS && scene.contrast < DARK_CONTRAST {
             return ViewState::TooDark;
@@ -144,6 +153,7 @@ impl ViewMonitor {
         self.doubt = Some(doubt);
         if doubt.looks >= SETTLE_LOOKS && elapsed(doubt.since, at) >= SETTLE {
             (self.state, self.state_since, self.doubt) = (seen, Some(at), None);
+            self.shown_since = Some(doubt.since);
         }
     }
 
@@ -214,20 +224,13 @@ fn fingerprint(thumbnail: &[u8]) -> Option<Vec<f32>> {
     if thumbnail.len() != THUMBNAIL_WIDTH * THUMBNAIL_HEIGHT {
         return None;
     }
-    let luma = |x: usize, y: usize| f32::from(thumbnail[y * THUMBNAIL_WIDTH + x]);
+    let sums = Sums::of(thumbnail);
     let mut print = Vec::with_capacity(thumbnail.len());
     for y in 0..THUMBNAIL_HEIGHT {
         for x in 0..THUMBNAIL_WIDTH {
-            let (mut sum, mut count) = (0.0, 0.0);
-            for ny in y.saturating_sub(2)..(y + 3).min(THUMBNAIL_HEIGHT) {
-                for nx in x.saturating_sub(2)..(x + 3).min(THUMBNAIL_WIDTH) {
-                    sum += luma(nx, ny);
-                    count += 1.0;
-                }
-            }
-            let mean = sum / count;
+            let mean = sums.mean_around(x, y);
             // Relative to the local mean: light scales a surface, it does not add to it.
-            print.push((luma(x, y) - mean) / (mean + 8.0));
+            print.push((f32::from(thumbnail[y * THUMBNAIL_WIDTH + x]) - mean) / (mean + 8.0));
         }
     }
     let typical = median(&mut print.iter().map(|value| value.abs()).collect::<Vec<_>>());
@@ -236,6 +239,32 @@ fn fingerprint(thumbnail: &[u8]) -> Option<Vec<f32>> {
     }
     // Lamps and headlamps are clipped, so that they weigh no more than a kerb.
     Some(print.into_iter().map(|value| (value / (3.0 * typical)).clamp(-2.0, 2.0)).collect())
+}
+
+/// Sums of everything above and left of a cell, from which the sum of any rectangle follows at once.
+struct Sums([[u32; THUMBNAIL_WIDTH + 1]; THUMBNAIL_HEIGHT + 1]);
+
+impl Sums {
+    fn of(thumbnail: &[u8]) -> Self {
+        let mut sums = [[0; THUMBNAIL_WIDTH + 1]; THUMBNAIL_HEIGHT + 1];
+        for (y, row) in thumbnail.chunks_exact(THUMBNAIL_WIDTH).enumerate() {
+            let mut along = 0;
+            for (x, &luma) in row.iter().enumerate() {
+                along += u32::from(luma);
+                sums[y + 1][x + 1] = sums[y][x + 1] + along;
+            }
+        }
+        Self(sums)
+    }
+
+    /// Of the cell and the two on every side of it, as far as there are any.
+    #[allow(clippy::cast_precision_loss, reason = "sums of 25 bytes")]
+    fn mean_around(&self, x: usize, y: usize) -> f32 {
+        let (left, top) = (x.saturating_sub(2), y.saturating_sub(2));
+        let (right, bottom) = ((x + 3).min(THUMBNAIL_WIDTH), (y + 3).min(THUMBNAIL_HEIGHT));
+        let sum = self.0[bottom][right] + self.0[top][left] - self.0[top][right] - self.0[bottom][left];
+        sum as f32 / ((right - left) * (bottom - top)) as f32
+    }
 }
 
 #[cfg(test)]

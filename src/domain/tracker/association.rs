@@ -23,6 +23,11 @@ const SAME_PLACE_SIZES: f64 = 0.35;
 /// Areas further apart than this are two things in one line of sight.
 const MAX_AREA_RATIO: f32 = 2.5;
 
+/// Fainter boxes lie on half the background.
+const MIN_FAINT_SCORE: f32 = 0.2;
+/// A faint box that overlaps a better one more than this is a second box for the same thing.
+const SAME_THING_IOU: f32 = 0.4;
+
 /// Length that movement is measured in: the width, or half the height of upright things.
 pub(crate) fn size(bbox: &BoundingBox) -> f64 {
     f64::from(bbox.width.max(bbox.height / 2.0)).max(1e-6)
@@ -45,6 +50,29 @@ pub(crate) fn by_movement(tracks: &[Track], detections: &[Detection], at: Timest
         let sizes = distance(track.bbox.center(), detection.bbox.center()) / size(&track.bbox);
         (sizes <= reach).then(|| iou + (1.0 - sizes / (reach + 1.0)))
     })
+}
+
+/// Tracks not seen at `at` that one of the `faint` boxes shows in their place, each box for one track. A
+/// faint box on what was found anyway is nothing new.
+pub(crate) fn standing_still(
+    tracks: &[Track],
+    detections: &[Detection],
+    faint: &[Detection],
+    at: Timestamp,
+) -> Vec<usize> {
+    let new = |faint: &&Detection| {
+        faint.score >= MIN_FAINT_SCORE
+            && detections
+                .iter()
+                .all(|found| !same_sort(found.roles, faint.roles) || found.bbox.iou(&faint.bbox) < SAME_THING_IOU)
+    };
+    let faint: Vec<&Detection> = faint.iter().filter(new).collect();
+    let pairs = greedy(tracks.len(), faint.len(), |t, f| {
+        let (track, faint) = (&tracks[t], faint[f]);
+        let unseen = track.last_seen < at && same_sort(track.roles, faint.roles);
+        same_place(&track.bbox, &faint.bbox).filter(|_| unseen)
+    });
+    pairs.into_iter().map(|(track, _)| track).collect()
 }
 
 /// How well two boxes agree that they are the same standing thing, 0–2; `None` if they are not.

@@ -17,8 +17,9 @@ use super::detection::{Detection, Role, RoleSet};
 use super::geometry::{BoundingBox, Point};
 use super::time::elapsed;
 
-/// A track that was seen once is forgotten after this.
-const TENTATIVE_PATIENCE: Duration = Duration::from_secs(4);
+/// A track that was seen once is forgotten after this: three looks, for people in a crowd are found at every
+/// second one.
+const TENTATIVE_PATIENCE: Duration = Duration::from_secs(6);
 /// A confirmed track is forgotten after this; people stand behind others for a while.
 const CONFIRMED_PATIENCE: Duration = Duration::from_secs(12);
 /// Looks until a track is believed.
@@ -59,12 +60,16 @@ pub struct Track {
     pub bbox: BoundingBox,
     /// 0–1, latest.
     pub score: f32,
+    /// 0–1, of all sights.
+    pub best_score: f32,
     /// First sight.
     pub first_seen: Timestamp,
     /// Latest sight.
     pub last_seen: Timestamp,
     /// Looks at which it was seen.
     pub hits: u32,
+    /// Looks since the first sight, that one among them.
+    pub looks: u32,
     /// Since when it has not left its place.
     pub anchored_at: Timestamp,
     anchor_top: Point,
@@ -79,9 +84,11 @@ impl Track {
             roles: detection.roles,
             bbox: detection.bbox,
             score: detection.score,
+            best_score: detection.score,
             first_seen: at,
             last_seen: at,
             hits: 1,
+            looks: 1,
             anchored_at: at,
             anchor_top: top_center(&detection.bbox),
             anchor_bottom: detection.bbox.bottom_center(),
@@ -99,7 +106,15 @@ impl Track {
             self.anchor_bottom = toward(self.anchor_bottom, bottom);
         }
         (self.roles, self.bbox, self.score, self.last_seen) = (detection.roles, detection.bbox, detection.score, at);
+        self.best_score = self.best_score.max(detection.score);
         self.hits = self.hits.saturating_add(1);
+        self.state = if self.hits >= CONFIRMED_HITS { TrackState::Confirmed } else { TrackState::Tentative };
+    }
+
+    /// Something faint is where it was: it still is there. Nothing else follows from that, for faint boxes
+    /// are as often wrong as right.
+    fn glimpse(&mut self, at: Timestamp) {
+        self.last_seen = at;
         self.state = if self.hits >= CONFIRMED_HITS { TrackState::Confirmed } else { TrackState::Tentative };
     }
 
@@ -130,13 +145,20 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Takes in one look. Returns the index into [`Self::tracks`] of each detection's track; `None`
-    /// only when more things are in the picture than can be followed.
-    pub fn update(&mut self, detections: &[Detection], at: Timestamp) -> Vec<Option<usize>> {
+    /// Takes in one look. `faint` are boxes too weak to be believed; they begin no track and move none, but
+    /// keep one alive that is where they are. Returns the index into [`Self::tracks`] of each detection's
+    /// track; `None` only when more things are in the picture than can be followed.
+    pub fn update(&mut self, detections: &[Detection], faint: &[Detection], at: Timestamp) -> Vec<Option<usize>> {
         let mut of_detection = vec![None; detections.len()];
+        for track in &mut self.tracks {
+            track.looks = track.looks.saturating_add(1);
+        }
         for (track, detection) in association::by_movement(&self.tracks, detections, at) {
             self.tracks[track].see(&detections[detection], at);
             of_detection[detection] = Some(track);
+        }
+        for index in association::standing_still(&self.tracks, detections, faint, at) {
+            self.tracks[index].glimpse(at);
         }
         for track in self.tracks.iter_mut().filter(|track| track.last_seen < at) {
             track.miss(at);

@@ -62,7 +62,7 @@ fn a_thing_that_stands_there_covers_the_ground() {
 
 #[test]
 fn the_view_is_judged_as_the_truth_says() {
-    let (street, mut monitor) = (street(), ViewMonitor::default());
+    let (mut street, mut monitor) = (street(), ViewMonitor::default());
     let mut look = |second: i64, rest: &str| {
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
         monitor.observe(&street.measures(&picture(rest), &mut random(1, "a", 0, second.unsigned_abs())), at);

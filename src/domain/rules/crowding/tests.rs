@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::analyzer::scenario::{Street, crowding, person, thing};
+use crate::domain::analyzer::scenario::{OnGround, Street, at, crowding, person, scene, thing};
 use crate::domain::detection::Detection;
 use crate::domain::incident::{Phase, SnapshotRequest};
 use crate::domain::rules::params::Rule;
@@ -69,6 +69,48 @@ fn the_dwell_counts_from_when_they_stood() {
     let mut street = street(|_| {});
     street.watch(0..100, |second| if second < 20 { Vec::new() } else { group(6) });
     let opened = &street.transitions[0];
-    assert_eq!(opened.first_seen, crate::domain::analyzer::scenario::at(20));
-    assert_eq!(opened.at, crate::domain::analyzer::scenario::at(80));
+    assert_eq!(opened.first_seen, at(20));
+    assert_eq!(opened.at, at(80));
+}
+
+/// Three people of whom each has two boxes, in turn: never more than three at once.
+#[test]
+fn second_boxes_make_no_crowd_of_a_few() {
+    let mut street = street(|_| {});
+    for second in (0..200).step_by(2) {
+        let shift = if second % 4 == 0 { 0.0 } else { 0.025 };
+        let seen = (0..3_u8).map(|n| person(0.1 + 0.2 * f32::from(n) + shift)).collect();
+        street.look(second, seen, scene(1, OnGround::Nothing));
+    }
+    assert_eq!(street.phases(), []);
+}
+
+#[test]
+fn faint_boxes_keep_people_counted_and_make_none() {
+    let faint = |second: i64| {
+        let strong = second % 8 == 0;
+        let (seen, rest): (Vec<Detection>, _) = group(6).into_iter().partition(|_| strong);
+        (seen, rest)
+    };
+    let mut with = street(|_| {});
+    for second in (0..160).step_by(2) {
+        let (seen, rest) = if second < 8 { (group(6), Vec::new()) } else { faint(second) };
+        with.look_with(second, seen, rest, scene(1, OnGround::Nothing));
+    }
+    assert_eq!(with.ends(), [Phase::Opened]);
+    let mut only_faint = street(|_| {});
+    for second in (0..160).step_by(2) {
+        only_faint.look_with(second, Vec::new(), group(6), scene(1, OnGround::Nothing));
+    }
+    assert_eq!(only_faint.phases(), []);
+}
+
+#[test]
+fn a_gathering_shorter_than_the_dwell_is_none() {
+    let mut street = street(|_| {});
+    for second in (0..300).step_by(2) {
+        let seen = if (20..70).contains(&second) { group(6) } else { Vec::new() };
+        street.look(second, seen, scene(1, OnGround::Nothing));
+    }
+    assert_eq!(street.phases(), [], "50 s, and the 8 for which they are missed");
 }

@@ -148,3 +148,32 @@ fn a_parked_van_beside_the_place_hides_no_dumping() {
     assert_eq!(street.ends(), [Phase::Opened]);
     assert!(matches!(street.transitions[0].measure, Measure::GroundChange { act_seen: true, .. }));
 }
+
+/// Where the light swings, a thing is not found for a while, and the ground under it differs all the same.
+#[test]
+fn what_is_lost_from_sight_for_a_while_is_no_muck() {
+    let suitcase = || thing(Role::Goods, 0.4, 0.6, 0.2, 0.3);
+    let mut both = Street::new(vec![Rule::Dumping(dumping()), Rule::Encroachment(encroachment())]);
+    both.watch_ground(0..700, |second| match second {
+        0..300 => (vec![], OnGround::Nothing),
+        300..330 => (vec![person(0.45), suitcase()], OnGround::Pile),
+        _ if second % 100 < 30 => (vec![], OnGround::Pile),
+        _ => (vec![suitcase()], OnGround::Pile),
+    });
+    let [opened] = both.transitions.as_slice() else { panic!("{:?}", both.phases()) };
+    assert_eq!(opened.rule, "stalls");
+}
+
+#[test]
+fn muck_that_is_reported_is_no_goods() {
+    let heap = || thing(Role::Goods, 0.42, 0.6, 0.14, 0.25);
+    let mut both = Street::new(vec![Rule::Encroachment(encroachment()), Rule::Dumping(dumping())]);
+    both.watch_ground(0..1000, |second| match second {
+        0..300 => (vec![], OnGround::Nothing),
+        300..360 => (vec![lorry()], OnGround::Pile),
+        360..500 => (vec![], OnGround::Pile),
+        _ => (vec![heap()], OnGround::Pile),
+    });
+    let [opened] = both.transitions.as_slice() else { panic!("{:?}", both.phases()) };
+    assert_eq!(opened.rule, "muck");
+}

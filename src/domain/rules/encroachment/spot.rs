@@ -20,6 +20,13 @@ const TENDED_RATIO: f64 = 0.3;
 const FURNITURE_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
 /// Share of a place that something else must cover for a missing detection to say nothing.
 const HIDDEN_SHARE: f32 = 0.4;
+/// Of the sights that the hit ratio asks for, so many have to be without a doubt, and at least these.
+const SURE_SHARE: f64 = 1.0 / 3.0;
+const SURE_HITS: u32 = 2;
+/// Sights that make a thing one that stands for sure.
+const HELD_HITS: u32 = 4;
+/// Share of a thing that lies where muck is reported for it to be that muck.
+const MUCK_SHARE: f32 = 0.6;
 /// A vehicle that stopped no longer than this before the goods appeared may have brought them.
 const CAME_WITH: Duration = Duration::from_secs(300);
 /// A vehicle that brings something stops for this long and is seen at so many looks; traffic on the road
@@ -55,8 +62,12 @@ pub(super) struct Spot {
     pub(super) attendants: u32,
     pub(super) picture: Option<EvidenceRef>,
     tended: Presence,
+    /// Looks at which it was found without a doubt.
+    sure: Presence,
     /// Back for long enough to continue an incident that was just closed.
     pub(super) returning: bool,
+    /// It is being reported as muck.
+    pub(super) is_muck: bool,
     hidden: bool,
     hit: bool,
     unseen: Duration,
@@ -76,7 +87,9 @@ impl Spot {
             attendants: 0,
             picture: None,
             tended: Presence::default(),
+            sure: Presence::default(),
             returning: false,
+            is_muck: false,
             hidden: false,
             hit: false,
             unseen: Duration::ZERO,
@@ -88,9 +101,20 @@ impl Spot {
 
     /// Seen in its place at this look.
     pub(super) fn hit(&mut self, detection: &Detection, look: Look<'_>, rule: &EncroachmentRule) {
+        self.sure.record(look.at, true, look.credit, rule.common.dwell);
+        self.roles = detection.roles;
+        self.stand(detection, look, rule);
+    }
+
+    /// Something too faint to be believed by itself is in its place.
+    pub(super) fn hit_faintly(&mut self, detection: &Detection, look: Look<'_>, rule: &EncroachmentRule) {
+        self.sure.record(look.at, false, look.credit, rule.common.dwell);
+        self.stand(detection, look, rule);
+    }
+
+    fn stand(&mut self, detection: &Detection, look: Look<'_>, rule: &EncroachmentRule) {
         self.score += (detection.score - self.score) * 0.2;
         self.bbox = mixed(&self.bbox, &detection.bbox, 0.2);
-        self.roles = detection.roles;
         (self.hit, self.hidden, self.unseen) = (true, false, Duration::ZERO);
         self.presence.record(look.at, true, look.credit, rule.common.dwell);
         self.attendants = look.seen().filter(|seen| self.is_tended_by(seen)).fold(0, |sum, _| sum + 1);
@@ -109,6 +133,7 @@ impl Spot {
         if !self.hidden {
             self.unseen += look.credit;
             self.presence.record(look.at, false, look.credit, rule.common.dwell);
+            self.sure.record(look.at, false, look.credit, rule.common.dwell);
         }
     }
 
@@ -137,8 +162,23 @@ impl Spot {
     pub(super) fn counts(&self, at: Timestamp, dwell: Duration, rule: &EncroachmentRule) -> bool {
         matches!(self.standing, Standing::Candidate | Standing::Counted)
             && self.presence.met(at, dwell, rule.min_hit_ratio)
+            && self.sure.counts().0 >= SURE_HITS
+            && self.sure.ratio() >= SURE_SHARE * rule.min_hit_ratio
             && (rule.attendance == Attendance::Optional || self.is_tended())
             && !self.is_loading(at, rule)
+            && !self.is_muck
+    }
+
+    /// Whether it stands there for sure: counted, or seen as often as it has to be and for some looks.
+    pub(super) fn is_held(&self, steady: f64) -> bool {
+        let (hits, _) = self.presence.counts();
+        self.standing == Standing::Counted
+            || self.standing == Standing::Candidate && hits >= HELD_HITS && self.presence.ratio() >= steady
+    }
+
+    /// Whether most of it lies in one of `places`.
+    pub(super) fn lies_in(&self, places: &[BoundingBox]) -> bool {
+        places.iter().any(|place| place.intersection(&self.bbox) >= MUCK_SHARE * self.bbox.area())
     }
 
     pub(super) fn is_tended(&self) -> bool {
@@ -194,7 +234,7 @@ impl Spot {
         if self.standing == Standing::Counted {
             self.standing = Standing::Candidate;
         }
-        (self.presence, self.tended) = (Presence::default(), Presence::default());
+        (self.presence, self.tended, self.sure) = (Presence::default(), Presence::default(), Presence::default());
     }
 
     /// Goes, and its picture with it.

@@ -55,6 +55,11 @@ impl Common {
     }
 }
 
+/// Changed cells that hang together are a thing from so many on, and if the largest such patch is not so many
+/// times as large.
+const MIN_PATCH: usize = 2;
+const SCATTERED: usize = 4;
+
 /// What came, less what went, as a share of both.
 const MOSTLY_ADDED: f32 = 0.3;
 
@@ -101,6 +106,37 @@ pub(super) fn statuses(cells: &[Cell], common: &Common, columns: usize, at: Time
         .collect()
 }
 
+/// Takes back changes of cells that hang together with few others: a thing lies in one place, and what differs
+/// here and there is the light that has changed, or the camera's exposure.
+pub(super) fn drop_scattered(statuses: &mut [CellStatus], columns: usize) {
+    let mut patch_of: Vec<Option<usize>> = vec![None; statuses.len()];
+    let mut sizes: Vec<usize> = Vec::new();
+    for start in 0..statuses.len() {
+        if statuses[start] != CellStatus::Changed || patch_of[start].is_some() {
+            continue;
+        }
+        let patch = sizes.len();
+        let (mut size, mut open) = (0, vec![start]);
+        patch_of[start] = Some(patch);
+        while let Some(index) = open.pop() {
+            size += 1;
+            for near in around(index, columns) {
+                if statuses.get(near) == Some(&CellStatus::Changed) && patch_of[near].is_none() {
+                    patch_of[near] = Some(patch);
+                    open.push(near);
+                }
+            }
+        }
+        sizes.push(size);
+    }
+    let largest = sizes.iter().copied().max().unwrap_or(0);
+    for (status, patch) in statuses.iter_mut().zip(patch_of) {
+        if patch.is_some_and(|patch| sizes[patch] * SCATTERED < largest || sizes[patch] < MIN_PATCH) {
+            *status = CellStatus::Same;
+        }
+    }
+}
+
 /// Whether the changed cells have become less like the zone's typical ground, taken together: a bin that
 /// is put back beside its place uncovers as much as it covers.
 pub(super) fn is_addition(cells: &[Cell], statuses: &[CellStatus]) -> bool {
@@ -132,6 +168,18 @@ pub(super) fn is_even(cells: &[Cell], statuses: &[CellStatus], common: &Common, 
     let gain = |index: usize| Some(cells[index].now?.contrast - cells[index].base?.contrast - common.contrast);
     let mut gains: Vec<f32> = (0..cells.len()).filter(inside).filter_map(gain).collect();
     gains.len() >= MIN_INSIDE && median(&mut gains) < MIN_CONTRAST / 2.0
+}
+
+/// The cells beside this one, also by a corner; some may lie beyond the grid.
+fn around(index: usize, columns: usize) -> impl Iterator<Item = usize> {
+    let columns = columns.max(1);
+    let column = index % columns;
+    let across = column.saturating_sub(1)..(column + 2).min(columns);
+    let row = index / columns;
+    let along = row.saturating_sub(1)..row + 2;
+    along
+        .flat_map(move |row| across.clone().map(move |column| row * columns + column))
+        .filter(move |near| *near != index)
 }
 
 /// The cells left, right, above and below; the last may lie beyond the grid.

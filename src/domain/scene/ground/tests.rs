@@ -112,3 +112,20 @@ fn a_change_after_a_gap_is_seen_at_once() {
     let reading = ground.observe(&pile, &zone().polygon, &[], (at(90), gap), false).expect("cells");
     assert!(reading.changed_ratio > 0.09, "{}", reading.changed_ratio);
 }
+
+#[test]
+fn cells_here_and_there_are_the_light() {
+    let mut ground = Ground::default();
+    let plain = patch(|index| ground_cell(index, OnGround::Nothing));
+    let other =
+        |index| if index % 7 == 0 { ground_cell(24, OnGround::Pile) } else { ground_cell(index, OnGround::Nothing) };
+    read(&mut ground, 0..60, false, &plain);
+    let reading = read(&mut ground, 60..120, true, &patch(other));
+    assert!(reading.changed_ratio.abs() < 1e-9, "{reading:?}");
+    let with_pile = |index| {
+        let pile = ground_cell(index, OnGround::Pile);
+        if pile == ground_cell(index, OnGround::Nothing) { other(index) } else { pile }
+    };
+    let reading = read(&mut ground, 120..180, true, &patch(with_pile));
+    assert!(reading.changed_ratio > 0.09 && reading.changed_ratio < 0.16, "the pile and what touches it: {reading:?}");
+}
