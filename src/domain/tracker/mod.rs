@@ -26,6 +26,9 @@ const CONFIRMED_PATIENCE: Duration = Duration::from_secs(12);
 const CONFIRMED_HITS: u32 = 2;
 /// Sizes by which a thing may be displaced and still be in its place.
 const ANCHOR_RADIUS: f64 = 0.4;
+/// A person whose box is wider and higher than where they stood by this, or smaller, comes or goes: to a camera
+/// at the height of heads their head stays in its place.
+const NEARER: f32 = 1.3;
 /// Share by which the anchor follows each look, so that jitter does not tear it off.
 const ANCHOR_DRIFT: f64 = 0.1;
 /// A thing that left its anchor within this time is moving.
@@ -74,6 +77,8 @@ pub struct Track {
     pub anchored_at: Timestamp,
     anchor_top: Point,
     anchor_bottom: Point,
+    /// Width and height.
+    anchor_size: [f32; 2],
 }
 
 impl Track {
@@ -92,6 +97,7 @@ impl Track {
             anchored_at: at,
             anchor_top: top_center(&detection.bbox),
             anchor_bottom: detection.bbox.bottom_center(),
+            anchor_size: [detection.bbox.width, detection.bbox.height],
         }
     }
 
@@ -99,8 +105,10 @@ impl Track {
         let (top, bottom) = (top_center(&detection.bbox), detection.bbox.bottom_center());
         // Whoever stands behind something loses feet or head, but not both: the smaller shift counts.
         let shift = distance(top, self.anchor_top).min(distance(bottom, self.anchor_bottom));
-        if shift > ANCHOR_RADIUS * association::size(&detection.bbox) {
+        let size = [detection.bbox.width, detection.bbox.height];
+        if shift > ANCHOR_RADIUS * association::size(&detection.bbox) || self.has_come_or_gone(size) {
             (self.anchor_top, self.anchor_bottom, self.anchored_at) = (top, bottom, at);
+            self.anchor_size = size;
         } else {
             self.anchor_top = toward(self.anchor_top, top);
             self.anchor_bottom = toward(self.anchor_bottom, bottom);
@@ -109,6 +117,12 @@ impl Track {
         self.best_score = self.best_score.max(detection.score);
         self.hits = self.hits.saturating_add(1);
         self.state = if self.hits >= CONFIRMED_HITS { TrackState::Confirmed } else { TrackState::Tentative };
+    }
+
+    fn has_come_or_gone(&self, size: [f32; 2]) -> bool {
+        let by = [size[0] / self.anchor_size[0], size[1] / self.anchor_size[1]];
+        self.roles.contains(Role::Person)
+            && (by.iter().all(|by| *by > NEARER) || by.iter().all(|by| *by < 1.0 / NEARER))
     }
 
     /// Something faint is where it was: it still is there. Nothing else follows from that, for faint boxes

@@ -26,6 +26,20 @@ fn whoever_stands_keeps_the_anchor_through_jitter_and_misses() {
     assert!(!track.is_moving());
 }
 
+/// To a camera at the height of heads.
+#[test]
+fn whoever_walks_towards_the_camera_does_not_stand() {
+    let mut tracker = Tracker::default();
+    for look in 0..10_i16 {
+        let size = 1.06_f32.powi(look.into());
+        let mut seen = person(0.5, 0.3);
+        seen.bbox = BoundingBox { left: 0.5 - 0.02 * size, top: 0.3, width: 0.04 * size, height: 0.16 * size };
+        tracker.update(&[seen], &[], at(i64::from(look) * 1000));
+        let [track] = tracker.tracks() else { panic!("one track, not {:?}", tracker.tracks()) };
+        assert!(track.standing_for() < Duration::from_secs(5), "look {look}");
+    }
+}
+
 #[test]
 fn a_walker_is_one_moving_track() {
     let mut tracker = Tracker::default();
