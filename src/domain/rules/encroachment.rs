@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use super::params::EncroachmentRule;
 use super::{Assessment, BACK_AFTER, Look, Seen, Sight, schedule_exceptions};
 use crate::domain::Timestamp;
-use crate::domain::detection::Detection;
 use crate::domain::geometry::BoundingBox;
 use crate::domain::incident::{CloseReason, EvidenceRole, LabelledBox, Measure, SnapshotId};
 use crate::domain::snapshots::Snapshots;
@@ -31,8 +30,6 @@ const FIRST_LOOKS: Duration = Duration::from_secs(10);
 const FURNITURE_RATIO: f64 = 0.3;
 /// Boxes that overlap more than this are one thing with two names.
 const SAME_THING_IOU: f32 = 0.5;
-/// A thing found well now and then is found again by a box of this share of the score that a rule asks for.
-const FAINT_SHARE: f32 = 0.5;
 /// After a gap this long, candidates have to prove themselves again.
 const STALE_AFTER: Duration = Duration::from_secs(120);
 /// Bound on what is remembered of one zone.
@@ -83,14 +80,6 @@ impl Encroachment {
         for (spot, thing) in pairs {
             (matched[spot], placed[thing]) = (true, true);
             self.spots[spot].hit(things[thing].detection, look, rule);
-        }
-        let faint = faint_things(look, rule, zone);
-        let again = greedy(self.spots.len(), faint.len(), |spot, thing| {
-            same_place(&self.spots[spot].bbox, &faint[thing].bbox).filter(|_| !matched[spot])
-        });
-        for (spot, thing) in again {
-            matched[spot] = true;
-            self.spots[spot].hit_faintly(faint[thing], look, rule);
         }
         for (spot, _) in self.spots.iter_mut().zip(&matched).filter(|(_, matched)| !**matched) {
             spot.miss(look, rule);
@@ -249,15 +238,6 @@ fn things<'a>(look: Look<'a>, rule: &EncroachmentRule, zone: &Zone) -> Vec<Seen<
         }
     }
     things
-}
-
-/// What would concern the rule were its score better: it tells that a thing still stands there, not that there is one.
-fn faint_things<'a>(look: Look<'a>, rule: &EncroachmentRule, zone: &Zone) -> Vec<&'a Detection> {
-    let least = rule.common.min_score * FAINT_SHARE;
-    let all = look.frame.detections.iter().chain(&look.frame.faint);
-    all.filter(|faint| (least..rule.common.min_score).contains(&faint.score))
-        .filter(|faint| faint.roles.intersects(rule.roles) && zone.polygon.contains(faint.bbox.bottom_center()))
-        .collect()
 }
 
 fn sight(counted: &[&Spot]) -> Sight {

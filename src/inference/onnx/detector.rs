@@ -14,8 +14,6 @@ use crate::inference::{DetectError, Detections, Detector, ModelInfo, nms};
 
 /// Boxes beyond `max_detections` that are looked at for blurring: a full market square has fewer people.
 const MAX_FAINT: usize = 1000;
-/// Share of `min_score` from which on a box of something that shows nobody is told.
-const FAINT_SHARE: f32 = 0.5;
 
 /// The detector of the product.
 #[derive(Debug)]
@@ -104,10 +102,9 @@ impl OnnxDetector {
         let strong = |candidate: &Candidate| candidate.score >= self.manifest.min_score;
         // Suppression works within a class, so classes that nobody asks for can go first; they must not use
         // up the limit.
-        let half = |candidate: &Candidate| candidate.score >= self.manifest.min_score * FAINT_SHARE;
         candidates.retain(|candidate| {
             let roles = roles(candidate);
-            roles.identifies() || (!roles.is_empty() && half(candidate))
+            roles.identifies() || (!roles.is_empty() && strong(candidate))
         });
         // A weaker box never suppresses a better one, so what is seen does not depend on the faint ones.
         let limit = self.manifest.max_detections + MAX_FAINT;
@@ -125,7 +122,7 @@ impl OnnxDetector {
         };
         Ok(Detections {
             seen: seen.iter().filter_map(detection).collect(),
-            faint: rest.iter().filter_map(detection).collect(),
+            faint: rest.iter().filter(|candidate| roles(candidate).identifies()).filter_map(detection).collect(),
         })
     }
 }

@@ -20,9 +20,6 @@ const TENDED_RATIO: f64 = 0.3;
 const FURNITURE_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
 /// Share of a place that something else must cover for a missing detection to say nothing.
 const HIDDEN_SHARE: f32 = 0.4;
-/// Of the sights that the hit ratio asks for, so many have to be without a doubt, and at least these.
-const SURE_SHARE: f64 = 1.0 / 3.0;
-const SURE_HITS: u32 = 2;
 /// Sights that make a thing one that stands for sure.
 const HELD_HITS: u32 = 4;
 /// Share of a thing that lies where muck is reported for it to be that muck.
@@ -62,8 +59,6 @@ pub(super) struct Spot {
     pub(super) attendants: u32,
     pub(super) picture: Option<EvidenceRef>,
     tended: Presence,
-    /// Looks at which it was found without a doubt.
-    sure: Presence,
     /// Back for long enough to continue an incident that was just closed.
     pub(super) returning: bool,
     /// It is being reported as muck.
@@ -87,7 +82,6 @@ impl Spot {
             attendants: 0,
             picture: None,
             tended: Presence::default(),
-            sure: Presence::default(),
             returning: false,
             is_muck: false,
             hidden: false,
@@ -101,18 +95,7 @@ impl Spot {
 
     /// Seen in its place at this look.
     pub(super) fn hit(&mut self, detection: &Detection, look: Look<'_>, rule: &EncroachmentRule) {
-        self.sure.record(look.at, true, look.credit, rule.common.dwell);
         self.roles = detection.roles;
-        self.stand(detection, look, rule);
-    }
-
-    /// Something too faint to be believed by itself is in its place.
-    pub(super) fn hit_faintly(&mut self, detection: &Detection, look: Look<'_>, rule: &EncroachmentRule) {
-        self.sure.record(look.at, false, look.credit, rule.common.dwell);
-        self.stand(detection, look, rule);
-    }
-
-    fn stand(&mut self, detection: &Detection, look: Look<'_>, rule: &EncroachmentRule) {
         self.score += (detection.score - self.score) * 0.2;
         self.bbox = mixed(&self.bbox, &detection.bbox, 0.2);
         (self.hit, self.hidden, self.unseen) = (true, false, Duration::ZERO);
@@ -133,7 +116,6 @@ impl Spot {
         if !self.hidden {
             self.unseen += look.credit;
             self.presence.record(look.at, false, look.credit, rule.common.dwell);
-            self.sure.record(look.at, false, look.credit, rule.common.dwell);
         }
     }
 
@@ -162,8 +144,6 @@ impl Spot {
     pub(super) fn counts(&self, at: Timestamp, dwell: Duration, rule: &EncroachmentRule) -> bool {
         matches!(self.standing, Standing::Candidate | Standing::Counted)
             && self.presence.met(at, dwell, rule.min_hit_ratio)
-            && self.sure.counts().0 >= SURE_HITS
-            && self.sure.ratio() >= SURE_SHARE * rule.min_hit_ratio
             && (rule.attendance == Attendance::Optional || self.is_tended())
             && !self.is_loading(at, rule)
             && !self.is_muck
@@ -234,7 +214,7 @@ impl Spot {
         if self.standing == Standing::Counted {
             self.standing = Standing::Candidate;
         }
-        (self.presence, self.tended, self.sure) = (Presence::default(), Presence::default(), Presence::default());
+        (self.presence, self.tended) = (Presence::default(), Presence::default());
     }
 
     /// Goes, and its picture with it.

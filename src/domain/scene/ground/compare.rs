@@ -55,8 +55,9 @@ impl Common {
     }
 }
 
-/// Changed cells that hang together are a thing from so many on, and if the largest such patch is not so many
-/// times as large.
+/// A thing that shows badly shows in a few patches at most; from so many on, those that are smaller than two cells,
+/// or than this part of the largest, are not things.
+const MANY_PATCHES: usize = 5;
 const MIN_PATCH: usize = 2;
 const SCATTERED: usize = 4;
 
@@ -106,7 +107,7 @@ pub(super) fn statuses(cells: &[Cell], common: &Common, columns: usize, at: Time
         .collect()
 }
 
-/// Takes back changes of cells that hang together with few others: a thing lies in one place, and what differs
+/// Takes back changes of cells that hang together with few others, where there are many such: a thing lies in one place, and what differs
 /// here and there is the light that has changed, or the camera's exposure.
 pub(super) fn drop_scattered(statuses: &mut [CellStatus], columns: usize) {
     let mut patch_of: Vec<Option<usize>> = vec![None; statuses.len()];
@@ -128,6 +129,9 @@ pub(super) fn drop_scattered(statuses: &mut [CellStatus], columns: usize) {
             }
         }
         sizes.push(size);
+    }
+    if sizes.len() < MANY_PATCHES {
+        return;
     }
     let largest = sizes.iter().copied().max().unwrap_or(0);
     for (status, patch) in statuses.iter_mut().zip(patch_of) {
