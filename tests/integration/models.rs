@@ -77,7 +77,7 @@ fn a_killed_download_goes_on_where_it_stopped() {
     let (code, stdout, _) = hub.fetch("small");
     assert_eq!((code, stdout.contains("another gridwatch is fetching this file")), (1, true), "{stdout}");
     let (code, stdout, _) = finish(&mut hub.models(&["list"]));
-    assert_eq!((code, stdout.contains("detr     part  person")), (0, true), "{stdout}");
+    assert_eq!((code, stdout.contains("yolox    part  person")), (0, true), "{stdout}");
 
     first.kill().unwrap();
     first.wait().unwrap();
