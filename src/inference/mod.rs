@@ -41,8 +41,8 @@ pub trait Detector: Send {
 pub struct Detections {
     /// Of at least the manifest's `min_score`, at most its `max_detections`: what rules judge by.
     pub seen: Vec<Detection>,
-    /// What may be a person or a vehicle beside those, down to `redact_min_score`: to be blurred, and
-    /// for nothing else.
+    /// What may be a person or a vehicle beside those, down to `redact_min_score`: to be blurred, and to keep
+    /// counted who was there before; it begins nothing.
     pub faint: Vec<Detection>,
 }
 
