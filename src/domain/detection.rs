@@ -120,6 +120,12 @@ impl RoleSet {
         telling.into_iter().any(|role| self.contains(role))
     }
 
+    /// Whether a thing of these roles stays where it is until somebody takes it away.
+    #[must_use]
+    pub fn stays(self) -> bool {
+        [Role::Stall, Role::Tricycle, Role::Goods, Role::Pile].into_iter().any(|role| self.contains(role))
+    }
+
     /// The most telling member, used as a label in events: `Truck` before `Vehicle`.
     #[must_use]
     pub fn most_specific(self) -> Option<Role> {

@@ -60,8 +60,8 @@ pub struct AnalyzedFrame {
     pub captured_at: Timestamp,
     /// Boxes found, or carried over from the last look when the scene did not change.
     pub detections: Vec<Detection>,
-    /// Persons and vehicles whose boxes are too weak to be judged by: they are blurred in pictures, and who was
-    /// there before still is.
+    /// Boxes too weak to be judged by. Persons and vehicles are blurred in pictures; whoever or whatever was found
+    /// there before still is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faint: Vec<Detection>,
     /// Picture measures that need no detector.

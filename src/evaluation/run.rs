@@ -21,10 +21,11 @@ use super::truth::{self, Cover, Picture, View, picture_at};
 use crate::domain::analyzer::CameraAnalyzer;
 use crate::domain::ids::DerivedIds;
 use crate::domain::incident::Kind;
+use crate::inference::ModelInfo;
 use crate::media::boundary::FrameSource;
 use crate::media::clip::ClipSource;
 use crate::pipeline::analyze::{CameraLoop, Timers};
-use crate::pipeline::models::manifest_of;
+use crate::pipeline::models::{manifest_of, no_model};
 use crate::pipeline::replay::{analyzer_config, scene_meter};
 use crate::pipeline::see::{Eyes, See};
 
@@ -112,12 +113,14 @@ pub async fn run_journal(scene: &Scene, noise: Noise, repeats: Range<u32>) -> an
 /// Runs a journal of these pictures, once for each of `repeats`.
 pub async fn run_pictures(scene: &Scene, pictures: Arc<Vec<Picture>>, noise: Noise, repeats: Range<u32>) -> Vec<Run> {
     let journal = Arc::new(Journal::new(Arc::clone(&pictures), scene.start));
-    let street = street(scene, &analyzer(scene), noise);
+    // What stands in for a detector knows whatever the truth has boxes of.
+    let model = ModelInfo { knows_piles: true, ..no_model() };
+    let street = street(scene, &analyzer(scene, &model), noise);
     let mut runs = Vec::with_capacity(repeats.len());
     for repeat in repeats {
         let eyes = JournalEyes::new(Arc::clone(&journal), street.clone(), scene, noise, repeat);
         let sink = Recorder::new(span(scene), None, None);
-        let (recorded, _) = drive(JournalSource::new(Arc::clone(&journal)), eyes, analyzer(scene), sink).await;
+        let (recorded, _) = drive(JournalSource::new(Arc::clone(&journal)), eyes, analyzer(scene, &model), sink).await;
         runs.push(Outcome::of(scene, recorded, Arc::clone(&pictures)).run(repeat));
     }
     runs
@@ -130,7 +133,7 @@ pub async fn run_clip(scene: &Scene, sessions: &mut Sessions) -> anyhow::Result<
     let loaded = sessions.of(&scene.config).with_context(|| scene.name.clone())?;
     let camera = scene.camera();
     let source = ClipSource::open(clip, scene.start, camera.decode)?;
-    let analyzer = analyzer(scene);
+    let analyzer = analyzer(scene, &loaded.model);
     let eyes = eyes(scene, &analyzer, &loaded);
     let eyes = Compared::new(eyes, Arc::clone(&pictures), scene.start);
     let heads = loaded.model.knows_persons && !pictures.is_empty();
@@ -150,8 +153,8 @@ fn span(scene: &Scene) -> (crate::domain::Timestamp, crate::domain::Timestamp) {
     (scene.start, moment(scene.start, scene.seconds))
 }
 
-fn analyzer(scene: &Scene) -> CameraAnalyzer {
-    CameraAnalyzer::new(analyzer_config(scene.camera()), Box::new(DerivedIds), None, scene.start)
+fn analyzer(scene: &Scene, model: &ModelInfo) -> CameraAnalyzer {
+    CameraAnalyzer::new(analyzer_config(scene.camera(), model), Box::new(DerivedIds), None, scene.start)
 }
 
 fn eyes(scene: &Scene, analyzer: &CameraAnalyzer, loaded: &Loaded) -> Eyes {
@@ -176,7 +179,7 @@ async fn look_again(scene: &Scene, moments: &[f64], loaded: &Loaded) -> anyhow::
         let clip = scene.clip.as_deref().context("there is no clip")?;
         let mut source = ClipSource::open(clip, scene.start, scene.camera().decode)?;
         let at = moment(scene.start, *second);
-        let mut eyes = eyes(scene, &analyzer(scene), loaded);
+        let mut eyes = eyes(scene, &analyzer(scene, &loaded.model), loaded);
         let max_gap = scene.camera().look_interval * 2;
         shown.push(match source.look(crate::domain::camera::LookPlan { at, max_gap }) {
             Some(frame) => {

@@ -269,7 +269,7 @@ fn without_a_model_that_knows_persons_there_is_no_picture() {
 }
 
 #[test]
-fn faint_boxes_are_kept_for_exactly_what_is_mosaicked() {
+fn what_identifies_is_exactly_what_is_mosaicked() {
     for role in Role::ALL {
         let detection = seen(&[role], 0.2, 0.2, 0.5, 0.5);
         let regions = Regions::of(&[detection], None, 320, 240).expect("a box");

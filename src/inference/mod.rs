@@ -63,6 +63,8 @@ pub struct ModelInfo {
     pub knows_persons: bool,
     /// Whether a class stands for vehicles of any kind; without one their plates are not looked for.
     pub knows_vehicles: bool,
+    /// Whether a class stands for heaps of muck: then a change of the ground is not a heap only because it is one.
+    pub knows_piles: bool,
 }
 
 /// Why one picture could not be looked at.

@@ -61,7 +61,7 @@ impl<'a> CameraStarter<'a> {
     /// Starts one camera. One whose password cannot be read stays offline and says so; the others do not
     /// suffer for it.
     pub async fn start(&mut self, camera: &Camera, manifest: &Path, model: ModelInfo) -> anyhow::Result<()> {
-        let mut analyzer = restore(self.shared, camera).await?;
+        let mut analyzer = restore(self.shared, camera, &model).await?;
         let mut sink = StoreSink::new(Arc::new(camera.clone()), model, self.shared.clone());
         settle(self.shared, &camera.id, &mut analyzer, &mut sink).await?;
         let source = match resolve(&camera.source) {
@@ -113,7 +113,7 @@ impl<'a> CameraStarter<'a> {
 }
 
 /// The analyzer with what it knew when the program last stopped.
-async fn restore(shared: &Shared, camera: &Camera) -> anyhow::Result<CameraAnalyzer> {
+async fn restore(shared: &Shared, camera: &Camera, model: &ModelInfo) -> anyhow::Result<CameraAnalyzer> {
     let now = shared.clock.now();
     let text = shared.store.load_analyzer(camera.id.clone()).await.context("reading a camera's state")?;
     let saved: Option<AnalyzerState> = text.and_then(|text| {
@@ -125,7 +125,7 @@ async fn restore(shared: &Shared, camera: &Camera) -> anyhow::Result<CameraAnaly
         tracing::warn!(camera = %camera.id, kept = %ahead, %now, "the clock was set back; kept times are moved with it");
     }
     let ids = RandomIds(rand::random::<[u8; 10]>);
-    Ok(CameraAnalyzer::new(analyzer_config(camera), Box::new(ids), saved, now))
+    Ok(CameraAnalyzer::new(analyzer_config(camera, model), Box::new(ids), saved, now))
 }
 
 /// Says what follows from the new configuration (a rule that is gone ends its incidents), and then ends
@@ -175,7 +175,7 @@ pub async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::
             rules: Vec::new(),
             ..form.clone()
         };
-        let mut analyzer = restore(shared, &gone).await?;
+        let mut analyzer = restore(shared, &gone, &models::no_model()).await?;
         let mut sink = StoreSink::new(Arc::new(gone), models::no_model(), shared.clone());
         settle(shared, id, &mut analyzer, &mut sink).await?;
         sink.finish(analyzer.save()).await;

@@ -65,6 +65,7 @@ pub fn no_model() -> ModelInfo {
         input_height: 0,
         knows_persons: false,
         knows_vehicles: false,
+        knows_piles: false,
     }
 }
 

@@ -80,7 +80,7 @@ pub async fn replay<W: Write + Send>(
     let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
     let (thread, inferrer) = InferenceThread::start(models.detectors, 1, Progress::new(shared_clock))?;
     let source = ClipSource::open(&options.clip, options.start, camera.decode)?;
-    let analyzer = CameraAnalyzer::new(analyzer_config(camera), Box::new(DerivedIds), None, options.start);
+    let analyzer = CameraAnalyzer::new(analyzer_config(camera, &model), Box::new(DerivedIds), None, options.start);
     let sink = ReplaySink {
         camera,
         model,
@@ -108,12 +108,13 @@ pub async fn replay<W: Write + Send>(
 
 /// What the analyzer is told of a camera.
 #[must_use]
-pub fn analyzer_config(camera: &Camera) -> AnalyzerConfig {
+pub fn analyzer_config(camera: &Camera, model: &ModelInfo) -> AnalyzerConfig {
     AnalyzerConfig {
         camera: camera.id.clone(),
         look_interval: camera.look_interval,
         zones: camera.zones.clone(),
         rules: camera.rules.clone(),
+        knows_piles: model.knows_piles,
     }
 }
 

@@ -28,8 +28,11 @@ LABELS = "labels.jsonl"
 # Pictures of one scene, each in another light and weather: the street is built once for them, which takes as long as
 # ten pictures do.
 _OF_ONE_SCENE = 10
-# What a scene is searched for; None takes it as it comes, so that empty streets are among them.
-_WANTED = ("stall", "truck", "pile", "tricycle", "umbrella", "goods", "person", "vehicle", "cycle", "vehicle", None)
+# What a scene is searched for: a role, or a story. None takes it as it comes, so that empty streets are among them.
+_WANTED = (
+    *("stall", "truck", "pile", "tricycle", "umbrella", "goods", "person", "vehicle", "cycle"),
+    *("things_without_role", "strewn_ground", None),
+)
 _SEARCHES = 40
 # Lights and weathers are drawn anew for every picture.
 _LIGHTS = ("day", "day", "day", *LIGHTS)
@@ -93,19 +96,20 @@ def _scene_stills(task: tuple[dict[str, Story], int, Stock, int, Path]) -> list[
 def _search(
     stories: dict[str, Story], wanted: str | None, stock: Stock, rng: np.random.Generator
 ) -> tuple[Scene, np.ndarray]:
+    named, role = stories.get(wanted or ""), None if wanted in stories else wanted
     crowded = [story for story in stories.values() if story.kind == "training"]
     ordinary = [story for story in stories.values() if story.kind != "training"]
     found: tuple[Scene, np.ndarray] | None = None
     for _ in range(_SEARCHES):
-        pool = crowded if wanted is not None and rng.random() < 0.6 else ordinary
-        story = pool[int(rng.integers(len(pool)))]
+        pool = crowded if role is not None and rng.random() < 0.6 else ordinary
+        story = named or pool[int(rng.integers(len(pool)))]
         try:
             scene = draw_scene(story, FREE_SEEDS + int(rng.integers(2**30)), stock, SHORT)
         except StoryError:
             continue
         times = np.sort(rng.uniform(0.0, scene.length, 3 * _OF_ONE_SCENE))
         records = truth.lines(scene, times)
-        good = [time for time, record in zip(times, records, strict=True) if _shows(record, wanted)]
+        good = [time for time, record in zip(times, records, strict=True) if _shows(record, role)]
         if len(good) >= _OF_ONE_SCENE:
             chosen = rng.choice(len(good), _OF_ONE_SCENE, replace=False)
             return scene, np.array(good)[np.sort(chosen)]
@@ -114,11 +118,11 @@ def _search(
     return found
 
 
-def _shows(record: dict[str, Any], wanted: str | None) -> bool:
+def _shows(record: dict[str, Any], role: str | None) -> bool:
     if record["view"] == "occluded":
         return False
-    return wanted is None or any(
-        wanted in box["roles"] and box["seen"] > 0.3 and box["box"][3] > 0.05 for box in record["boxes"]
+    return role is None or any(
+        role in box["roles"] and box["seen"] > 0.3 and box["box"][3] > 0.05 for box in record["boxes"]
     )
 
 

@@ -23,6 +23,9 @@ def paints_of(design: int, stock: Stock) -> list[Paint]:
     bags = ((0.1, 0.1, 0.11), (0.85, 0.85, 0.82), (0.2, 0.35, 0.6), (0.13, 0.13, 0.15))
     blue = ((0.25, 0.5, 0.35), (0.8, 0.65, 0.2), (0.7, 0.3, 0.3), (0.85, 0.85, 0.9))
     bag, bag2 = ((blue if stock == "novel" else bags)[int(rng.integers(4))] for _ in range(2))
+    # Wheat, maize, rice in its husk, chillies.
+    grains = ((0.86, 0.68, 0.3), (0.84, 0.55, 0.16), (0.68, 0.55, 0.34), (0.58, 0.16, 0.1))
+    grain = (0.8, 0.72, 0.55) if stock == "novel" else grains[int(rng.integers(4))]
     return [
         (*soil, Material.SOIL),
         (0.62, 0.6, 0.57, Material.STONE),
@@ -31,7 +34,7 @@ def paints_of(design: int, stock: Stock) -> list[Paint]:
         (*bag2, Material.SACK if stock == "novel" else Material.PLASTIC),
         (*((0.66, 0.52, 0.34) if stock == "common" else (0.42, 0.36, 0.32)), Material.WOOD),
         (0.16, 0.17, 0.18, Material.WATER),
-        (*((0.86, 0.68, 0.3) if stock == "common" else (0.8, 0.72, 0.55)), Material.GRAIN),
+        (*grain, Material.GRAIN),
         (*((0.6, 0.42, 0.16) if stock == "common" else (0.62, 0.28, 0.12)), Material.LEAF),
         (0.55, 0.56, 0.57, Material.METAL),
     ]
@@ -161,22 +164,36 @@ def _blot(half: tuple[float, float], z: float, slot: int, rng: np.random.Generat
     return b.mesh()
 
 
+def _grain(stock: Stock, shape: int, rng: np.random.Generator) -> Mesh:
+    """Grain spread out to dry: on a sheet, in an oval, with a path through it, raked into furrows; or in four strips."""
+    b = Builder()
+    if stock == "novel":
+        for i in range(4):
+            x = -1.5 + i
+            b.box((x - 0.42, -1.05, 0.0), (x + 0.42, 1.05, 0.05), GRAIN, 0.02)
+    elif shape == 0:
+        b.box((-2.0, -1.1, 0.0), (2.0, 1.1, 0.012), BAG2)
+        b.box((-1.85, -0.95, 0.0), (1.85, 0.95, 0.045), GRAIN, 0.015)
+    elif shape == 1:
+        return _blot((1.9, 1.0), 0.03, GRAIN, rng, 0.05)
+    elif shape == 2:
+        for y in (-0.6, 0.6):
+            b.box((-1.95, y - 0.45, 0.0), (1.95, y + 0.45, 0.045), GRAIN, 0.015)
+    else:
+        for i in range(9):
+            y = -1.04 + i * 0.26
+            b.box((-1.95, y - 0.12, 0.0), (1.95, y + 0.12, 0.06), GRAIN, 0.03)
+    return b.mesh()
+
+
 def _flat(asset: str, stock: Stock, shape: int) -> Mesh:
     rng = np.random.default_rng((shape, 73, stock == "novel"))
     if asset == "pool_of_water":
         return _blot((1.5, 0.8), 0.012, WATER, rng, 0.08 if stock == "common" else 0.13)
     if asset == "sheet_of_grain":
-        b = Builder()
-        if stock == "common":
-            b.box((-2.0, -1.1, 0.0), (2.0, 1.1, 0.012), BAG2)
-            b.box((-1.85, -0.95, 0.0), (1.85, 0.95, 0.045), GRAIN, 0.015)
-        else:
-            for i in range(4):
-                x = -1.5 + i
-                b.box((x - 0.42, -1.05, 0.0), (x + 0.42, 1.05, 0.05), GRAIN, 0.02)
-        return b.mesh()
+        return _grain(stock, shape, rng)
     b = Builder()
-    for _ in range(260 if stock == "common" else 140):
+    for _ in range((170, 260, 340, 440)[shape] if stock == "common" else 140):
         r, a = math.sqrt(rng.random()), rng.uniform(0, 2 * math.pi)
         at = np.array([r * math.cos(a), 0.7 * r * math.sin(a), rng.uniform(0.004, 0.02)])
         size = float(rng.uniform(0.03, 0.06)) * (1 if stock == "common" else 1.6)

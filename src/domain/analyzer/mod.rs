@@ -55,6 +55,8 @@ pub struct AnalyzerConfig {
     pub zones: Vec<Zone>,
     /// What to look for; a rule whose zone is missing is ignored.
     pub rules: Vec<Rule>,
+    /// Whether the detector has a class for heaps of muck.
+    pub knows_piles: bool,
 }
 
 /// Decides, for one camera, what is going on.
@@ -62,6 +64,7 @@ pub struct AnalyzerConfig {
 pub struct CameraAnalyzer {
     camera: CameraId,
     look_interval: Duration,
+    knows_piles: bool,
     ids: Box<dyn IdGenerator>,
     core: Core,
     ground: Vec<Zone>,
@@ -86,7 +89,7 @@ impl CameraAnalyzer {
         saved: Option<AnalyzerState>,
         now: Timestamp,
     ) -> Self {
-        let AnalyzerConfig { camera, look_interval, zones, rules } = config;
+        let AnalyzerConfig { camera, look_interval, zones, rules, knows_piles } = config;
         let digs =
             |zone: &&Zone| rules.iter().any(|rule| matches!(rule, Rule::Dumping(rule) if rule.common.zone == zone.id));
         let ground = zones.iter().filter(digs).cloned().collect();
@@ -98,8 +101,16 @@ impl CameraAnalyzer {
         });
         let watches = watches.collect();
         let look_interval = look_interval.max(Duration::from_millis(100));
-        let mut analyzer =
-            Self { camera, look_interval, ids, core: Core::new(now), ground, watches, out: VecDeque::new() };
+        let mut analyzer = Self {
+            camera,
+            look_interval,
+            knows_piles,
+            ids,
+            core: Core::new(now),
+            ground,
+            watches,
+            out: VecDeque::new(),
+        };
         if let Some(saved) = saved.and_then(|saved| saved.not_after(now)) {
             analyzer.restore(saved, now);
         }
@@ -139,14 +150,14 @@ impl CameraAnalyzer {
         let gap = self.core.last_usable.replace(at).map_or(Duration::ZERO, |last| elapsed(last, at));
         let since_look = previous.map_or(Duration::ZERO, |last| elapsed(last, at));
         let credit = since_look.min((self.look_interval * 2).max(Duration::from_secs(5)));
-        let Self { camera, ids, core, watches, out, .. } = self;
-        let Core { tracker, snapshots, view, .. } = core;
+        let Self { camera, knows_piles, ids, core, watches, out, .. } = self;
+        let (knows_piles, Core { tracker, snapshots, view, .. }) = (*knows_piles, core);
         let back_since = view.back_since(at);
         for index in 0..watches.len() {
             let spoken_for = watch::spoken_for(watches, index);
             let tracks = tracker.tracks();
             let (track_of, spoken_for) = (&track_of[..], &spoken_for);
-            let look = Look { at, gap, credit, back_since, frame, tracks, track_of, spoken_for };
+            let look = Look { at, gap, credit, back_since, frame, tracks, track_of, spoken_for, knows_piles };
             watches[index].observe(look, &mut Desk { camera, ids: &mut **ids, snapshots, out });
         }
     }

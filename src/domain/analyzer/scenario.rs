@@ -151,12 +151,22 @@ impl Street {
         Self::continued(rules, None, at(0))
     }
 
+    /// Looked at by a detector that has a class for heaps.
+    pub(crate) fn with_piles(rules: Vec<Rule>) -> Self {
+        Self::start(rules, None, at(0), true)
+    }
+
     pub(crate) fn continued(rules: Vec<Rule>, saved: Option<AnalyzerState>, now: Timestamp) -> Self {
+        Self::start(rules, saved, now, false)
+    }
+
+    fn start(rules: Vec<Rule>, saved: Option<AnalyzerState>, now: Timestamp, knows_piles: bool) -> Self {
         let config = AnalyzerConfig {
             camera: CameraId::new("gate").unwrap(),
             look_interval: Duration::from_secs(2),
             zones: vec![zone()],
             rules,
+            knows_piles,
         };
         let analyzer = CameraAnalyzer::new(config, Box::new(DerivedIds), saved, now);
         let mut street = Self { analyzer, transitions: Vec::new(), snapshots: Vec::new() };

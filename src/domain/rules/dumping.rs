@@ -8,6 +8,8 @@
 //! ```
 //! While there is a candidate or an incident the baseline is frozen where the ground differs.
 
+mod candidate;
+mod heaps;
 mod parked;
 #[cfg(test)]
 mod tests;
@@ -19,34 +21,29 @@ use serde::{Deserialize, Serialize};
 
 use super::hysteresis::{Presence, patience};
 use super::params::DumpingRule;
-use super::{Assessment, BACK_AFTER, Claim, Look, Sight, schedule_exceptions};
+use super::{Assessment, Claim, Look, Sight, schedule_exceptions};
 use crate::domain::Timestamp;
 use crate::domain::detection::Role;
 use crate::domain::geometry::BoundingBox;
-use crate::domain::incident::{CloseReason, EvidenceRef, EvidenceRole, LabelledBox, Measure, SnapshotId};
+use crate::domain::incident::{CloseReason, EvidenceRef, EvidenceRole, Measure, SnapshotId};
 use crate::domain::scene::ground::{CellStatus, Ground, GroundReading};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::elapsed;
 use crate::domain::zone::Zone;
+use candidate::{Candidate, FOUND_WITHIN, UNSEEN_LEAD};
+use heaps::{HeapSight, Heaps};
 use parked::ParkedVehicles;
 use visit::Visit;
 
-/// Share of good looks in the dwell at which the ground must be free and different.
-const MIN_RATIO: f64 = 0.6;
 /// The picture from before is renewed this often while nothing happens.
 const BEFORE_INTERVAL: Duration = Duration::from_secs(180);
 /// Differences older than this at a visit's start are none of the visitor's.
 const VISIT_LEAD: Duration = Duration::from_secs(60);
 /// A candidate without any difference is given up after at least this.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-/// The dwell counts from when they left; so much of it may pass before the ground can be seen again.
-const UNSEEN_LEAD: Duration = Duration::from_secs(15);
-/// What a visitor has left shows within this: nobody stands on the ground any more, and it has been seen
-/// to differ for a few looks.
-const FOUND_WITHIN: Duration = Duration::from_secs(25);
-/// Share of a pile that must still lie there, and that may be hidden.
-const STILL_THERE: f64 = 0.4;
-const MOSTLY_HIDDEN: f64 = 0.5;
+
+/// Of the least change, what is enough where a vehicle has stopped.
+const BY_VEHICLE: f64 = 0.4;
 
 /// Roles that stand on the ground for a while and say nothing of what lies there.
 const PASSING: [Role; 7] =
@@ -56,25 +53,12 @@ const PASSING: [Role; 7] =
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Dumping {
     ground: Ground,
+    #[serde(default)]
+    heaps: Heaps,
     parked: ParkedVehicles,
     visit: Option<Visit>,
     candidate: Option<Candidate>,
     before: Option<EvidenceRef>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Candidate {
-    since: Timestamp,
-    visited_until: Timestamp,
-    act_seen: bool,
-    by_vehicle: bool,
-    pile_score: f32,
-    presence: Presence,
-    /// Cells that differ, as of the last look at which they could be seen.
-    region: Vec<usize>,
-    before: Option<EvidenceRef>,
-    during: Option<EvidenceRef>,
-    after: Option<EvidenceRef>,
 }
 
 impl Dumping {
@@ -89,31 +73,36 @@ impl Dumping {
     ) -> Option<Assessment> {
         let patch = look.frame.scene.ground.iter().find(|patch| patch.zone == zone.id)?;
         self.follow_visit(look, rule, zone, snapshots);
-        let occupied: Vec<BoundingBox> = look
-            .seen()
-            .filter(|seen| !seen.is(Role::Pile))
-            .filter(|seen| {
-                PASSING.iter().any(|role| seen.is(*role)) || claims.iter().any(|claim| claim.covers(seen.detection))
-            })
-            .map(|seen| seen.detection.bbox)
-            .chain(look.spoken_for.things.iter().copied())
-            .collect();
+        let other = look.seen().filter(|seen| !seen.is(Role::Pile));
+        let claimed = other.clone().filter(|seen| claims.iter().any(|claim| claim.covers(seen.detection)));
+        let things: Vec<BoundingBox> =
+            claimed.map(|seen| seen.detection.bbox).chain(look.spoken_for.things.iter().copied()).collect();
+        let passing = other.filter(|seen| PASSING.iter().any(|role| seen.is(*role)));
+        let occupied: Vec<BoundingBox> =
+            passing.map(|seen| seen.detection.bbox).chain(things.iter().copied()).collect();
         let frozen = open || self.visit.is_some() || self.candidate.is_some();
         let reading = self.ground.observe(patch, &zone.polygon, &occupied, (look.at, look.gap), frozen)?;
+        self.heaps.observe(look, rule, zone, &things);
         let pile = pile_score(look, rule, zone);
+        let heap = self.heap(look.at, rule);
         let rough = !reading.even || pile > 0.0;
-        let differs = reading.added && rough && reading.changed_ratio >= rule.min_changed_ratio;
-        if differs && self.candidate.is_none() && (rule.report_state || pile > 0.0) {
+        let by_vehicle = self.candidate.as_ref().is_some_and(|candidate| candidate.by_vehicle);
+        let enough = rule.min_changed_ratio * if by_vehicle { BY_VEHICLE } else { 1.0 };
+        let differs = reading.added && rough && reading.changed_ratio >= enough;
+        let comes_by_itself = differs && pile > 0.0 || rule.report_state && (differs || heap.is_some());
+        if comes_by_itself && self.candidate.is_none() {
             self.candidate = Some(Candidate::new(look.at, self.before.take()));
         }
         self.keep_before(look.at, occupied.is_empty() && !frozen && !differs, snapshots);
 
-        let bringer_near = self.bringer_is_near(look, &reading);
+        let bringer_near = self.bringer_is_near(look, &reading, heap.map(|(bbox, _)| bbox));
         if differs && !bringer_near {
             self.doubt_visitor(look.at, rule, pile, snapshots);
         }
         let Some(candidate) = &mut self.candidate else { return Some(nothing(look.at, rule)) };
         candidate.pile_score = candidate.pile_score.max(pile);
+        candidate.heap = heap.map(|(bbox, _)| bbox);
+        let heap_sight = heap.map(|(_, sight)| sight);
         if differs && !open {
             candidate.follow_region(&reading);
         }
@@ -121,30 +110,39 @@ impl Dumping {
             candidate.region.clear();
         }
         // Who passes before it hides it, and says nothing of whether it still lies there.
-        let (lies, may_count) = (candidate.sight(&reading), rough && !bringer_near);
-        if differs || !may_count || lies != Sight::Unknown {
-            let hit = may_count && (differs || lies == Sight::Seen && candidate.is_partly_hidden(&reading));
+        let lies = candidate.sight(&reading, heap_sight);
+        let shows = differs || heap_sight.is_some();
+        let may_count = (rough || shows) && !bringer_near;
+        if shows || !may_count || lies != Sight::Unknown {
+            let hit = may_count && (shows || lies == Sight::Seen && candidate.is_partly_hidden(&reading));
             candidate.presence.record(look.at, hit, look.credit, rule.common.dwell);
         }
         if let Some(since) = reading.uncovered_at.or(look.back_since) {
             candidate.presence.backdate(look.at, since, UNSEEN_LEAD);
         }
-        if differs && !open && candidate.after.is_none() && !bringer_near {
+        if shows && !open && candidate.after.is_none() && !bringer_near {
             candidate.after = Some(snapshots.keep(EvidenceRole::After, look.at));
         }
-        let assessment = candidate.assess(look, rule, &reading, &self.ground);
+        let covered = candidate.heap.map_or(0.0, |heap| zone.polygon.coverage_of(&heap) * f64::from(heap.area()));
+        let differing = reading.changed_ratio.max((covered / zone.polygon.area()).min(1.0));
+        let mut assessment = candidate.assess(look, rule, (differing, lies), &self.ground);
+        // On foot and by the weather the ground becomes another one in many harmless ways.
+        let credible = !look.knows_piles || candidate.by_vehicle || self.heaps.any_at(candidate.place(&self.ground));
+        assessment.met &= credible;
+        assessment.back &= credible;
         self.give_up_idle(look.at, rule, open, snapshots);
         Some(assessment)
     }
 
     fn follow_visit(&mut self, look: Look<'_>, rule: &DumpingRule, zone: &Zone, snapshots: &mut Snapshots) {
         let mut visitors = visit::visitors(look, rule, zone);
-        let undisturbed = self.candidate.as_ref().is_none_or(|candidate| candidate.region.is_empty());
+        let undisturbed = self.candidate.as_ref().is_none_or(|candidate| !candidate.has_found());
         self.parked.observe(look, &visitors, undisturbed);
         visitors.retain(|seen| !self.parked.holds(seen.detection));
         let begins = self.visit.is_none() && !visitors.is_empty();
         if begins && self.candidate.is_none() {
             self.ground.absorb_older_than(look.at, VISIT_LEAD);
+            self.heaps.settle_older_than(look.at, VISIT_LEAD);
         }
         self.visit = Visit::follow(self.visit.take(), &visitors, look.at);
         let Some(visit) = &self.visit else { return };
@@ -167,7 +165,7 @@ impl Dumping {
     /// What first shows long after a visit was not brought by it: nobody was seen to.
     fn doubt_visitor(&mut self, at: Timestamp, rule: &DumpingRule, pile: f32, snapshots: &mut Snapshots) {
         let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.act_seen) else { return };
-        if !candidate.region.is_empty() || elapsed(candidate.visited_until, at) <= FOUND_WITHIN {
+        if candidate.has_found() || elapsed(candidate.visited_until, at) <= FOUND_WITHIN {
             return;
         }
         (candidate.act_seen, candidate.by_vehicle, candidate.since) = (false, false, at);
@@ -185,8 +183,17 @@ impl Dumping {
         }
     }
 
+    /// What the detector finds there and a visitor may have brought.
+    fn heap(&self, at: Timestamp, rule: &DumpingRule) -> Option<(BoundingBox, HeapSight)> {
+        let (until, by_vehicle) = match &self.candidate {
+            Some(candidate) => (candidate.found_by(at, rule), candidate.by_vehicle),
+            None => (rule.report_state.then_some(at), false),
+        };
+        self.heaps.brought(until?, by_vehicle)
+    }
+
     /// Whether somebody still stops beside what differs.
-    fn bringer_is_near(&self, look: Look<'_>, reading: &GroundReading) -> bool {
+    fn bringer_is_near(&self, look: Look<'_>, reading: &GroundReading, heap: Option<BoundingBox>) -> bool {
         let Some(visit) = &self.visit else { return false };
         let near = |bbox: &BoundingBox| {
             let reach = BoundingBox {
@@ -198,7 +205,8 @@ impl Dumping {
             changed_cells(reading)
                 .into_iter()
                 .filter_map(|index| self.ground.cell_box(index))
-                .any(|cell| cell.intersection(&reach) > 0.0)
+                .chain(heap)
+                .any(|place| place.intersection(&reach) > 0.0)
         };
         visit.last == look.at && visit.boxes.iter().any(near)
     }
@@ -258,93 +266,13 @@ impl Dumping {
     pub(crate) fn dismiss(&mut self, snapshots: &mut Snapshots) {
         self.drop_candidate(snapshots);
         self.ground.absorb();
+        self.heaps.settle();
     }
 
     /// The rule does not apply for now. The ground is remembered.
     pub(crate) fn suspend(&mut self, snapshots: &mut Snapshots) {
         self.drop_candidate(snapshots);
         self.visit = None;
-    }
-}
-
-impl Candidate {
-    fn new(since: Timestamp, before: Option<EvidenceRef>) -> Self {
-        Self {
-            since,
-            visited_until: since,
-            act_seen: false,
-            by_vehicle: false,
-            pile_score: 0.0,
-            presence: Presence::default(),
-            region: Vec::new(),
-            before,
-            during: None,
-            after: None,
-        }
-    }
-
-    fn is_partly_hidden(&self, reading: &GroundReading) -> bool {
-        self.region.iter().any(|&index| reading.cells.get(index) == Some(&CellStatus::Unknown))
-    }
-
-    /// Cells that cannot be seen now stay what they were.
-    fn follow_region(&mut self, reading: &GroundReading) {
-        let unseen = |index: &usize| reading.cells.get(*index) == Some(&CellStatus::Unknown);
-        self.region.retain(unseen);
-        self.region.extend(changed_cells(reading));
-        self.region.sort_unstable();
-    }
-
-    fn assess(&self, look: Look<'_>, rule: &DumpingRule, reading: &GroundReading, ground: &Ground) -> Assessment {
-        let common = &rule.common;
-        let (frames_hit, frames_seen) = self.presence.counts();
-        let act = if self.act_seen { 0.2 } else { 0.0 };
-        let score = 0.45 + act + 0.15 * self.presence.ratio() + 0.2 * f64::from(self.pile_score);
-        #[allow(clippy::cast_possible_truncation, reason = "0–1")]
-        let boxed = self.place(ground).map(|bbox| LabelledBox { role: Role::Pile, score: score.min(1.0) as f32, bbox });
-        Assessment {
-            met: self.presence.met(look.at, common.dwell.saturating_sub(self.unseen_lead()), MIN_RATIO),
-            back: self.presence.met(look.at, common.dwell.min(BACK_AFTER), MIN_RATIO),
-            sight: self.sight(reading),
-            first_seen: if self.act_seen { self.since } else { self.presence.since().unwrap_or(self.since) },
-            subkind: if self.act_seen && !self.by_vehicle && self.pile_score <= 0.0 {
-                "exposed_garbage"
-            } else {
-                "muck_pile"
-            },
-            measure: Measure::GroundChange { changed_ratio: reading.changed_ratio, act_seen: self.act_seen },
-            magnitude: reading.changed_ratio,
-            score: score.min(1.0),
-            frames_hit,
-            frames_seen,
-            boxes: boxed.into_iter().collect(),
-            exceptions_checked: schedule_exceptions(common),
-            evidence: [self.before, self.during, self.after].into_iter().flatten().collect(),
-        }
-    }
-
-    fn place(&self, ground: &Ground) -> Option<BoundingBox> {
-        self.region.iter().filter_map(|&index| ground.cell_box(index)).reduce(|a, b| union(&a, &b))
-    }
-
-    /// Time between the visit's end and the first look at what it left.
-    fn unseen_lead(&self) -> Duration {
-        let since = self.presence.since().filter(|_| self.act_seen);
-        since.map_or(Duration::ZERO, |since| elapsed(self.visited_until, since).min(UNSEEN_LEAD))
-    }
-
-    fn sight(&self, reading: &GroundReading) -> Sight {
-        let of_region = |status: CellStatus| {
-            self.region.iter().filter(|&&index| reading.cells.get(index) == Some(&status)).fold(0.0, |n, _| n + 1.0)
-        };
-        let size: f64 = self.region.iter().fold(0.0, |n, _| n + 1.0);
-        if size > 0.0 && of_region(CellStatus::Changed) >= STILL_THERE * size {
-            Sight::Seen
-        } else if size > 0.0 && of_region(CellStatus::Unknown) > MOSTLY_HIDDEN * size {
-            Sight::Unknown
-        } else {
-            Sight::NotSeen
-        }
     }
 }
 
@@ -377,10 +305,4 @@ fn pile_score(look: Look<'_>, rule: &DumpingRule, zone: &Zone) -> f32 {
         .filter(|seen| seen.is(Role::Pile) && seen.detection.score >= rule.common.min_score)
         .filter(|seen| zone.polygon.contains(seen.detection.bbox.bottom_center()))
         .fold(0.0, |best, seen| best.max(seen.detection.score))
-}
-
-fn union(a: &BoundingBox, b: &BoundingBox) -> BoundingBox {
-    let (left, top) = (a.left.min(b.left), a.top.min(b.top));
-    let (right, bottom) = (a.right().max(b.right()), a.bottom().max(b.bottom()));
-    BoundingBox { left, top, width: right - left, height: bottom - top }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::params::EncroachmentRule;
 use super::{Assessment, BACK_AFTER, Look, Seen, Sight, schedule_exceptions};
 use crate::domain::Timestamp;
+use crate::domain::detection::Detection;
 use crate::domain::geometry::BoundingBox;
 use crate::domain::incident::{CloseReason, EvidenceRole, LabelledBox, Measure, SnapshotId};
 use crate::domain::snapshots::Snapshots;
@@ -81,6 +82,16 @@ impl Encroachment {
             (matched[spot], placed[thing]) = (true, true);
             self.spots[spot].hit(things[thing].detection, look, rule);
         }
+        let faint = faint_things(look, rule, zone, &things);
+        let pairs = greedy(self.spots.len(), faint.len(), |spot, thing| {
+            let lost = !matched[spot] && self.spots[spot].may_be(faint[thing]);
+            same_place(&self.spots[spot].bbox, &faint[thing].bbox).filter(|_| lost)
+        });
+        let mut known = vec![false; faint.len()];
+        for (spot, thing) in pairs {
+            (matched[spot], known[thing]) = (true, true);
+            self.spots[spot].glimpse(look, rule);
+        }
         for (spot, _) in self.spots.iter_mut().zip(&matched).filter(|(_, matched)| !**matched) {
             spot.miss(look, rule);
         }
@@ -92,6 +103,14 @@ impl Encroachment {
             if self.spots.len() < MAX_SPOTS {
                 let mut spot = Spot::new(thing.detection, standing);
                 spot.hit(thing.detection, look, rule);
+                self.spots.push(spot);
+            }
+        }
+        // A bench that a detector is half sure of at the first looks is no stall when it is surer later.
+        for (thing, _) in faint.iter().zip(&known).filter(|(_, known)| suspect && !**known) {
+            if self.spots.len() < MAX_SPOTS {
+                let mut spot = Spot::new(thing, Standing::Suspected);
+                spot.glimpse(look, rule);
                 self.spots.push(spot);
             }
         }
@@ -124,9 +143,10 @@ impl Encroachment {
             return;
         }
         self.learned = true;
+        let steady = |spot: &Spot| spot.presence.ratio() >= FURNITURE_RATIO;
+        self.spots.retain(|spot| spot.standing != Standing::Suspected || spot.was_found || steady(spot));
         for spot in self.spots.iter_mut().filter(|spot| spot.standing == Standing::Suspected) {
-            let steady = spot.presence.ratio() >= FURNITURE_RATIO;
-            spot.standing = if steady { Standing::Furniture } else { Standing::Candidate };
+            spot.standing = if steady(spot) { Standing::Furniture } else { Standing::Candidate };
         }
     }
 
@@ -238,6 +258,15 @@ fn things<'a>(look: Look<'a>, rule: &EncroachmentRule, zone: &Zone) -> Vec<Seen<
         }
     }
     things
+}
+
+/// Faint boxes in the zone that are no second ones of `things`.
+fn faint_things<'a>(look: Look<'a>, rule: &EncroachmentRule, zone: &Zone, things: &[Seen<'_>]) -> Vec<&'a Detection> {
+    let new = |faint: &&Detection| things.iter().all(|thing| thing.detection.bbox.iou(&faint.bbox) < SAME_THING_IOU);
+    look.faint(rule.common.min_score)
+        .filter(|faint| faint.roles.intersects(rule.roles) && zone.polygon.contains(faint.bbox.bottom_center()))
+        .filter(new)
+        .collect()
 }
 
 fn sight(counted: &[&Spot]) -> Sight {

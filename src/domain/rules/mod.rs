@@ -15,6 +15,7 @@ use super::frame::AnalyzedFrame;
 use super::geometry::BoundingBox;
 use super::incident::{EvidenceRef, LabelledBox, Measure};
 use super::tracker::Track;
+use super::tracker::association::MIN_FAINT_SCORE;
 use super::zone::Zone;
 
 /// Back for this long, a thing continues the incident that was closed a short while ago.
@@ -36,6 +37,8 @@ pub(crate) struct Look<'a> {
     pub(crate) track_of: &'a [Option<usize>],
     /// What other rules speak for.
     pub(crate) spoken_for: &'a SpokenFor,
+    /// Whether the detector would find a heap of muck.
+    pub(crate) knows_piles: bool,
 }
 
 /// Places of things that a rule speaks for: one thing is one case.
@@ -48,8 +51,14 @@ pub(crate) struct SpokenFor {
 }
 
 impl<'a> Look<'a> {
+    /// Boxes of things that stay, too weak for a rule that wants `min_score`.
+    pub(crate) fn faint(self, min_score: f32) -> impl Iterator<Item = &'a Detection> {
+        let weak = self.frame.detections.iter().filter(move |detection| detection.score < min_score);
+        self.frame.faint.iter().chain(weak).filter(|faint| faint.roles.stays() && faint.score >= MIN_FAINT_SCORE)
+    }
+
     /// Every detection with its track.
-    pub(crate) fn seen(self) -> impl Iterator<Item = Seen<'a>> {
+    pub(crate) fn seen(self) -> impl Iterator<Item = Seen<'a>> + Clone {
         self.frame
             .detections
             .iter()

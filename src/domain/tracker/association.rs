@@ -24,7 +24,7 @@ const SAME_PLACE_SIZES: f64 = 0.35;
 const MAX_AREA_RATIO: f32 = 2.5;
 
 /// Fainter boxes lie on half the background.
-const MIN_FAINT_SCORE: f32 = 0.2;
+pub(crate) const MIN_FAINT_SCORE: f32 = 0.2;
 /// A faint box that overlaps a better one more than this is a second box for the same thing.
 const SAME_THING_IOU: f32 = 0.4;
 

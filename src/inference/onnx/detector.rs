@@ -3,7 +3,7 @@
 use super::session::Network;
 use super::{LoadError, OnnxOptions, Runtime};
 use crate::config::model::Provider;
-use crate::domain::detection::{Detection, Role};
+use crate::domain::detection::{Detection, Role, RoleSet};
 use crate::domain::frame::Frame;
 use crate::domain::geometry::Polygon;
 use crate::inference::decode::{self, Candidate, Scope};
@@ -42,6 +42,7 @@ impl OnnxDetector {
                 input_height,
                 knows_persons: manifest.knows(Role::Person),
                 knows_vehicles: manifest.knows(Role::Vehicle),
+                knows_piles: manifest.knows(Role::Pile),
             },
             scope: Scope {
                 input_width,
@@ -104,7 +105,7 @@ impl OnnxDetector {
         // up the limit.
         candidates.retain(|candidate| {
             let roles = roles(candidate);
-            roles.identifies() || (!roles.is_empty() && strong(candidate))
+            is_kept_faint(roles) || (!roles.is_empty() && strong(candidate))
         });
         // A weaker box never suppresses a better one, so what is seen does not depend on the faint ones.
         let limit = self.manifest.max_detections + MAX_FAINT;
@@ -122,9 +123,14 @@ impl OnnxDetector {
         };
         Ok(Detections {
             seen: seen.iter().filter_map(detection).collect(),
-            faint: rest.iter().filter(|candidate| roles(candidate).identifies()).filter_map(detection).collect(),
+            faint: rest.iter().filter(|candidate| is_kept_faint(roles(candidate))).filter_map(detection).collect(),
         })
     }
+}
+
+/// Faint boxes are kept of what is blurred in pictures, and of what stays where it was found.
+fn is_kept_faint(roles: RoleSet) -> bool {
+    roles.identifies() || roles.stays()
 }
 
 impl Detector for OnnxDetector {

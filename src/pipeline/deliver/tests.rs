@@ -36,7 +36,8 @@ impl OneBox {
             clock,
         };
         let camera = Arc::new(config.cameras.remove(0));
-        let state = CameraAnalyzer::new(analyzer_config(&camera), Box::new(DerivedIds), None, at(0)).save();
+        let state =
+            CameraAnalyzer::new(analyzer_config(&camera, &no_model()), Box::new(DerivedIds), None, at(0)).save();
         Self { sink: StoreSink::new(camera, no_model(), shared), state, _folder: folder }
     }
 

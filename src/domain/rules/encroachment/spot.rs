@@ -18,6 +18,8 @@ use crate::domain::time::elapsed;
 const TENDED_RATIO: f64 = 0.3;
 /// Furniture that has been away for this long of observed time counts when it comes back.
 const FURNITURE_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
+/// The same for what only faint boxes ever told of: often there is nothing.
+const DOUBTFUL_FORGOTTEN: Duration = Duration::from_secs(120);
 /// Share of a place that something else must cover for a missing detection to say nothing.
 const HIDDEN_SHARE: f32 = 0.4;
 /// Sights that make a thing one that stands for sure.
@@ -56,6 +58,9 @@ pub(super) struct Spot {
     pub(super) roles: RoleSet,
     pub(super) score: f32,
     pub(super) presence: Presence,
+    /// Without glimpses.
+    #[serde(default)]
+    sure: Presence,
     pub(super) attendants: u32,
     pub(super) picture: Option<EvidenceRef>,
     tended: Presence,
@@ -63,6 +68,9 @@ pub(super) struct Spot {
     pub(super) returning: bool,
     /// It is being reported as muck.
     pub(super) is_muck: bool,
+    /// Not only by faint boxes.
+    #[serde(default)]
+    pub(super) was_found: bool,
     hidden: bool,
     hit: bool,
     unseen: Duration,
@@ -79,11 +87,13 @@ impl Spot {
             roles: detection.roles,
             score: detection.score,
             presence: Presence::default(),
+            sure: Presence::default(),
             attendants: 0,
             picture: None,
             tended: Presence::default(),
             returning: false,
             is_muck: false,
+            was_found: false,
             hidden: false,
             hit: false,
             unseen: Duration::ZERO,
@@ -95,10 +105,33 @@ impl Spot {
 
     /// Seen in its place at this look.
     pub(super) fn hit(&mut self, detection: &Detection, look: Look<'_>, rule: &EncroachmentRule) {
-        self.roles = detection.roles;
+        (self.roles, self.was_found) = (detection.roles, true);
         self.score += (detection.score - self.score) * 0.2;
         self.bbox = mixed(&self.bbox, &detection.bbox, 0.2);
         (self.hit, self.hidden, self.unseen) = (true, false, Duration::ZERO);
+        self.sure.record(look.at, true, look.credit, rule.common.dwell);
+        self.be_there(look, rule);
+    }
+
+    /// Something faint is in its place at this look: it still stands there.
+    pub(super) fn glimpse(&mut self, look: Look<'_>, rule: &EncroachmentRule) {
+        (self.hit, self.hidden, self.unseen) = (true, false, Duration::ZERO);
+        self.sure.record(look.at, false, look.credit, rule.common.dwell);
+        self.be_there(look, rule);
+    }
+
+    /// Whether a faint box in its place is likely to be it. What has to count must have been found some times, and
+    /// faint boxes of goods lie on street furniture as often.
+    pub(super) fn may_be(&self, faint: &Detection) -> bool {
+        match self.standing {
+            Standing::Suspected | Standing::Furniture => true,
+            Standing::Candidate | Standing::Counted => {
+                self.sure.counts().0 >= HELD_HITS && !faint.roles.contains(Role::Goods)
+            }
+        }
+    }
+
+    fn be_there(&mut self, look: Look<'_>, rule: &EncroachmentRule) {
         self.presence.record(look.at, true, look.credit, rule.common.dwell);
         self.attendants = look.seen().filter(|seen| self.is_tended_by(seen)).fold(0, |sum, _| sum + 1);
         self.tended.record(look.at, self.attendants > 0, look.credit, rule.common.dwell);
@@ -115,6 +148,7 @@ impl Spot {
             look.seen().any(|seen| seen.detection.bbox.intersection(&self.bbox) >= HIDDEN_SHARE * self.bbox.area());
         if !self.hidden {
             self.unseen += look.credit;
+            self.sure.record(look.at, false, look.credit, rule.common.dwell);
             self.presence.record(look.at, false, look.credit, rule.common.dwell);
         }
     }
@@ -134,7 +168,8 @@ impl Spot {
         let patience = patience(rule.common.dwell);
         self.unseen
             <= match self.standing {
-                Standing::Furniture => FURNITURE_FORGOTTEN,
+                Standing::Furniture if self.was_found => FURNITURE_FORGOTTEN,
+                Standing::Furniture => DOUBTFUL_FORGOTTEN,
                 Standing::Counted => rule.common.clear_after + patience,
                 Standing::Suspected | Standing::Candidate => patience,
             }
@@ -214,7 +249,7 @@ impl Spot {
         if self.standing == Standing::Counted {
             self.standing = Standing::Candidate;
         }
-        (self.presence, self.tended) = (Presence::default(), Presence::default());
+        (self.presence, self.sure, self.tended) = Default::default();
     }
 
     /// Goes, and its picture with it.

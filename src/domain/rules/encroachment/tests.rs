@@ -152,3 +152,40 @@ fn cars_that_pass_behind_goods_do_not_make_them_a_delivery() {
     });
     assert_eq!(street.phases(), [Phase::Opened]);
 }
+
+/// A tricycle that a detector is half sure of, at every look.
+#[test]
+fn faint_boxes_keep_a_thing_that_was_found_and_make_none() {
+    let faint = |role| Detection { score: 0.3, ..thing(role, 0.4, 0.5, 0.12, 0.2) };
+    let found_now_and_then = |role| {
+        let mut street = street(|_| {});
+        for second in (0..300).step_by(2) {
+            let seen = if second % 10 < 4 { vec![thing(role, 0.4, 0.5, 0.12, 0.2)] } else { vec![] };
+            street.look_with(
+                second,
+                if second < 40 { vec![] } else { seen },
+                vec![faint(role)],
+                scene(1, OnGround::Nothing),
+            );
+        }
+        street.ends()
+    };
+    assert_eq!(found_now_and_then(Role::Tricycle), [Phase::Opened]);
+    assert_eq!(found_now_and_then(Role::Goods), [], "furniture looks like goods that are faint");
+    let mut only_faint = street(|_| {});
+    for second in (0..300).step_by(2) {
+        only_faint.look_with(second, vec![], vec![faint(Role::Tricycle)], scene(1, OnGround::Nothing));
+    }
+    assert_eq!(only_faint.phases(), []);
+}
+
+#[test]
+fn a_bench_that_was_faint_at_first_is_furniture() {
+    let bench = |second: i64| Detection { score: if second < 200 { 0.3 } else { 0.5 }, ..stall(0.4) };
+    let mut street = street(|rule| rule.learn_furniture = Duration::from_secs(100));
+    for second in (0..900).step_by(2) {
+        let (strong, faint): (Vec<_>, Vec<_>) = [bench(second)].into_iter().partition(|bench| bench.score > 0.35);
+        street.look_with(second, strong, faint, scene(1, OnGround::Nothing));
+    }
+    assert_eq!(street.phases(), []);
+}
