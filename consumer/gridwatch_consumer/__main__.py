@@ -14,6 +14,7 @@ from pathlib import Path
 from .config import load
 from .consumer import Consumer
 from .database import SchemaTooNew
+from .link import Link
 from .toml_table import ConfigError
 
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="gridwatch-consumer", description="Stores grid events in PostgreSQL.")
     parser.add_argument("--config", required=True, type=Path)
     parser.add_argument("--check", action="store_true", help="only check the configuration")
+    parser.add_argument("--leave", action="store_true", help="make the broker forget this consumer, for good")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     options = parser.parse_args()
     logging.basicConfig(
@@ -35,6 +37,12 @@ def main() -> int:
     if options.check:
         print(f"{options.config}: no mistakes")
         return 0
+    if options.leave:
+        if Link(config.mqtt, []).leave():
+            print(f"{config.mqtt.client_id}: the broker has forgotten it; what waited for it is asked for by the others")
+            return 0
+        print(f"{config.mqtt.host}:{config.mqtt.port}: cannot be reached, or refuses", file=sys.stderr)
+        return 1
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

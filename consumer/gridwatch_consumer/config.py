@@ -33,7 +33,8 @@ class Mqtt:
 
 @dataclass(frozen=True)
 class Topics:
-    """Whose events: `{root}/{county}/{town}/+/…`; `share` names the group of consumers that divide them."""
+    """Whose events: `{root}/{county}/{town}/+/…`; `share` names the group of consumers that divide them;
+    empty, there is one consumer and no group."""
 
     root: str
     county: str
@@ -162,7 +163,7 @@ def _topics(table: Table) -> Topics:
         root=table.text("root", "grid/v1", "levels separated by `/`", rf"{level}(/{level})*"),
         county=table.text("county", MISSING, "six digits, or `+` for all", r"\d{6}|\+"),
         town=table.text("town", MISSING, "three digits, or `+` for all", r"\d{3}|\+"),
-        share=table.text("share", "judge", "letters, digits, `-` or `_`", r"[A-Za-z0-9_-]+"),
+        share=table.text("share", "judge", "letters, digits, `-` or `_`, or nothing", r"[A-Za-z0-9_-]*"),
     )
 
 

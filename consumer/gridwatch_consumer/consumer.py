@@ -27,6 +27,8 @@ from .link import Incoming, Link
 log = logging.getLogger(__name__)
 
 TIDY_EVERY_S = 3600.0
+# After a question. A question that is asked again begins it anew.
+LISTEN_S = 900.0
 # Between two looks at what is due; also how long an idle loop sleeps at most.
 LOOK_EVERY_S = 1.0
 # A receipt on its way this long without the broker's answer is said again.
@@ -45,13 +47,16 @@ class Consumer:
         self._store = Store(config.database, self._me, stop.is_set)
         own = topics.own_filters(config.topics, self._me)
         self._link = Link(config.mqtt, [*topics.shared_filters(config.topics), *own])
+        # Gateways that were asked, and until when what they send again is heard directly.
+        self._listens: dict[str, float] = {}
         self._next_look = self._next_tidy = 0.0
 
     def run(self) -> None:
         """Until `stop` is set. Raises `SchemaTooNew`."""
         try:
             # Before the first message: a schema that is too new must not cost a connection.
-            self._store.transact(lambda _: None)
+            # A consumer that was killed may still be listening to those that it asked: until it takes that back.
+            self._listens = dict.fromkeys(self._store.transact(self._asked_before), 0.0)
             self._link.start()
             while not self._stop.is_set():
                 try:
@@ -143,11 +148,23 @@ class Consumer:
             return
         for receipt in self._store.transact(self._unsaid_receipts):
             self._give(receipt)
+        self._unlisten(now)
         for command in self._store.transact(lambda db: asking.due(db, self._config, self._me)):
+            if self._config.topics.share:
+                self._link.listen(topics.asked_filters(self._config.topics.root, command.gateway))
+                self._listens[command.gateway] = now + LISTEN_S
             self._link.say(words.command(self._config.topics.root, self._me, command))
         if now >= self._next_tidy:
             self._next_tidy = now + TIDY_EVERY_S
             self._store.transact(lambda db: housekeeping.tidy(db, self._config.keep))
+
+    def _asked_before(self, db: Connection) -> list[str]:
+        return [row[0] for row in db.execute("SELECT DISTINCT gateway FROM command WHERE asked_by = %s", [self._me])]
+
+    def _unlisten(self, now: float) -> None:
+        for gateway in [gateway for gateway, until in self._listens.items() if until < now]:
+            self._link.unlisten(topics.asked_filters(self._config.topics.root, gateway))
+            del self._listens[gateway]
 
     def _write_receipted(self) -> None:
         keys = [(receipt.event_id, receipt.revision) for receipt in self._link.accepted()]

@@ -124,6 +124,26 @@ class Link:
                 tokens.append(token)
         return tokens
 
+    def listen(self, filters: list[str]) -> None:
+        """Subscribes to more, for as long as this connection or session lasts."""
+        self._client.subscribe([(each, SubscribeOptions(qos=1)) for each in filters])
+
+    def unlisten(self, filters: list[str]) -> None:
+        """Takes that back."""
+        self._client.unsubscribe(filters)
+
+    def leave(self, patience_s: float = 30.0) -> bool:
+        """Makes the broker forget the session with everything that waits in it. True once it has."""
+        gone = threading.Event()
+        self._client.on_connect = lambda client, _, __, code, ___: None if code.is_failure else gone.set()
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 0
+        self._client.connect_async(self._config.host, self._config.port, clean_start=True, properties=properties)
+        self._client.loop_start()
+        done = gone.wait(patience_s)
+        self.stop()
+        return done
+
     def _on_connect(self, client: mqtt.Client, _: Any, flags: mqtt.ConnectFlags, code: ReasonCode, __: Any) -> None:
         if code.is_failure:
             log.error("%s:%d refuses the connection: %s", self._config.host, self._config.port, code)
@@ -136,6 +156,8 @@ class Link:
         client.subscribe([(each, SubscribeOptions(qos=1)) for each in self._filters])
 
     def _on_subscribe(self, _: mqtt.Client, __: Any, ___: int, codes: list[ReasonCode], ____: Any) -> None:
+        if self._online:
+            return
         for wanted, code in zip(self._filters, codes, strict=False):
             if code.is_failure:
                 log.error("the broker does not let us read %s: %s", wanted, code)

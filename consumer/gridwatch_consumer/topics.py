@@ -51,9 +51,19 @@ def parse(root: str, topic: str) -> Address | None:
 
 
 def shared_filters(topics: Topics) -> list[str]:
-    """What the consumers of a group divide among themselves."""
-    base = f"{topics.root}/{topics.county}/{topics.town}/+"
-    return [f"$share/{topics.share}/{base}/event/+", f"$share/{topics.share}/{base}/evidence/+/+"]
+    """What the consumers of a group divide among themselves; what the only consumer gets, where there is no group."""
+    group = f"$share/{topics.share}/" if topics.share else ""
+    return [group + each for each in _stored(f"{topics.root}/{topics.county}/{topics.town}/+")]
+
+
+def asked_filters(root: str, gateway_key: str) -> list[str]:
+    """What a consumer that has asked a gateway hears itself. In the group the answer might go to a member that is away:
+    brokers deal the messages out in turn, and to sessions as to connections."""
+    return _stored(f"{root}/{gateway_key}")
+
+
+def _stored(base: str) -> list[str]:
+    return [f"{base}/event/+", f"{base}/evidence/+/+"]
 
 
 def own_filters(topics: Topics, client_id: str) -> list[str]:

@@ -50,21 +50,22 @@ class Faults(TownshipTest):
         self.assertLessEqual(len(asked), 2, "one consumer asks for both")
         # What one of them took with it when it died is asked for by the other.
         first.kill()
-        more = [gateway.write() for _ in range(10)]
-        gateway.send(*more)
+        gateway.send(*(gateway.write(pictures=1) for _ in range(10)))
         self.wait_complete(gateway)
+        self.wait_until("SELECT count(*) FROM evidence WHERE state = 'stored'", 70)
+        self.assertEqual(self.one("SELECT count(*) FROM gone"), 0)
 
     def test_a_broker_that_is_restarted(self) -> None:
         self.broker = Broker()
         self.addCleanup(self.broker.remove)
         gateway = self.gateway()
-        process = self.consumer(settings=NO_QUESTIONS).wait()
+        # Alone, without a group: mosquitto 2.0 forgets groups when it restarts, until their members are back.
+        process = self.consumer(settings=NO_QUESTIONS, share="").wait()
         gateway.send(*(gateway.write() for _ in range(10)))
         self.wait_complete(gateway)
         self.broker.end(signal.SIGTERM)
         wait("consumer that notices", lambda: "no connection" in process.text())
         self.broker.start()
-        process.wait()
         gateway.send(*(gateway.write() for _ in range(10)))
         self.wait_complete(gateway)
         self.assert_all_stored_once(gateway)

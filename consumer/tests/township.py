@@ -52,19 +52,19 @@ class Process:
     def __init__(self, config: Path, log: Path, environment: dict[str, str]) -> None:
         self.log = log
         command = [sys.executable, "-m", "gridwatch_consumer", "--config", str(config), "--log-level", "debug"]
-        before = self.text().count("listening")
+        self._before = self.text().count("listening for")
         with log.open("ab") as file:
             self.child = subprocess.Popen(command, cwd=CONSUMER, stdout=file, stderr=file, env=os.environ | environment)
-        self._listens = lambda: self.text().count("listening") > before or self.child.poll() is not None
 
     def text(self) -> str:
         """What it and those before it have logged."""
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
-    def wait(self) -> "Process":
-        """Until it is subscribed."""
-        wait("consumer that listens", self._listens)
-        assert self.child.poll() is None, self.text()
+    def wait(self, times: int = 1) -> "Process":
+        """Until it has subscribed so often."""
+        ended = lambda: self.child.poll() is not None  # noqa: E731
+        wait("consumer that listens", lambda: self.text().count("listening for") >= self._before + times or ended())
+        assert not ended(), self.text()
         return self
 
     def kill(self) -> None:
@@ -96,13 +96,13 @@ class TownshipTest(unittest.TestCase):
         self.addCleanup(gateway.close)
         return gateway
 
-    def consumer(self, client_id: str = "judge-1", settings: str = HASTY, mqtt: str = "",
+    def consumer(self, client_id: str = "judge-1", settings: str = HASTY, mqtt: str = "", share: str = "judge",
                  environment: dict[str, str] | None = None) -> Process:
         """Starts one; the same client id again is the same consumer after a restart."""
         config = self.folder / f"{client_id}.toml"
         config.write_text(
             f'[mqtt]\nhost = "127.0.0.1"\nport = {self.broker.port}\nclient_id = "{self.town}-{client_id}"\n'
-            f'{mqtt or "tls = false"}\n[topics]\ncounty = "{COUNTY}"\ntown = "{self.town}"\n'
+            f'{mqtt or "tls = false"}\n[topics]\ncounty = "{COUNTY}"\ntown = "{self.town}"\nshare = "{share}"\n'
             f'[database]\ndsn = "{self.postgres.dsn(self.database)}"\n{settings}',
             encoding="utf-8",
         )
@@ -130,6 +130,13 @@ class TownshipTest(unittest.TestCase):
         except AssertionError:
             logs = "\n".join(log.read_text(encoding="utf-8")[-3000:] for log in self.folder.glob("*.log"))
             self.fail(f"{sql}: {self.one(sql)!r}, not {expected!r}\n{logs}")
+
+    def wait_for_text(self, process: Process, text: str) -> None:
+        """Until it has logged this."""
+        try:
+            wait(text, lambda: text in process.text())
+        except AssertionError as error:
+            self.fail(f"{error}\n{process.text()}")
 
     def wait_complete(self, gateway: Gateway) -> None:
         """Until every event of the outbox is stored."""
