@@ -32,7 +32,7 @@ LISTEN_S = 900.0
 # Between two looks at what is due; also how long an idle loop sleeps at most.
 LOOK_EVERY_S = 1.0
 # A receipt on its way this long without the broker's answer is said again.
-RECEIPT_PATIENCE_S = 30
+RECEIPT_PATIENCE_S = 10
 RECEIPTS_AT_ONCE = 200
 _MOST_TEXT = 300
 

@@ -42,7 +42,7 @@ CREATE TABLE event_revision (
     stored_at    timestamptz NOT NULL DEFAULT now(),
     stored_by    text NOT NULL,             -- client id of the consumer
     receipt_seq  bigint NOT NULL,           -- number of the receipt among our feedback on this event
-    receipt_due_at timestamptz NOT NULL DEFAULT now() + interval '30 s', -- it is said again then
+    receipt_due_at timestamptz NOT NULL DEFAULT now() + interval '10 s', -- it is said again then
     receipted_at timestamptz,               -- the broker has the receipt
     PRIMARY KEY (event_id, revision)
 );

@@ -3,7 +3,7 @@
 import json
 
 from services import wait
-from township import TownshipTest
+from township import IMPATIENT, TownshipTest
 
 
 class Events(TownshipTest):
@@ -44,7 +44,7 @@ class Events(TownshipTest):
 
     def test_pictures_that_do_not_come_are_asked_for(self) -> None:
         gateway = self.gateway()
-        self.consumer().wait()
+        self.consumer(settings=IMPATIENT).wait()
         seq = gateway.write(pictures=3)
         event_id = gateway.event_id(seq)
         gone = gateway.pictures.pop((event_id, "e2"))

@@ -25,18 +25,21 @@ HASTY = """
 source = "urn:platform:test"
 commands_per_minute = 1000
 [resync]
-grace_s = 0.5
-first_backoff_s = 1
-longest_backoff_s = 2
-give_up_after = 3
+grace_s = 0.4
+first_backoff_s = 0.5
+longest_backoff_s = 1
+give_up_after = 1000
 [pictures]
-grace_s = 0.5
-first_backoff_s = 1
-longest_backoff_s = 2
-give_up_after = 3
+grace_s = 0.4
+first_backoff_s = 0.5
+longest_backoff_s = 1
+give_up_after = 1000
 [keep]
 old_epoch_s = 1
 """
+
+# Gives up at the third answer without effect.
+IMPATIENT = HASTY.replace("give_up_after = 1000", "give_up_after = 3")
 
 
 def service(kind: type) -> Any:
