@@ -45,12 +45,8 @@ class Bridge(TownshipTest):
         acl = self.folder / "county.acl"
         acl.write_text(open_up((CONSUMER / "bridge/county.acl").read_text(encoding="utf-8")), encoding="utf-8")
         self.county = self.broker_for("county", ["town-101", "county-platform"], acl)
-        rights = (CONTRACT / "mosquitto.acl").read_text(encoding="utf-8")
-        if commands:
-            rights += "topic write grid/v1/330902/101/+/cmd/+\n"
-        town_acl = self.folder / "town.acl"
-        town_acl.write_text(rights, encoding="utf-8")
-        self.town, self.broker = "101", self.broker_for("town", ["gw-0007", "township"], town_acl, self.bridge(self.county, commands))
+        self.town, bridge = "101", self.bridge(self.county, commands)
+        self.broker = self.broker_for("town", ["gw-0007", "township"], CONTRACT / "mosquitto.acl", bridge)
         gateway = Gateway(self.broker.port, "101", login=("gw-0007", "gw-0007"))
         self.addCleanup(gateway.close)
         return gateway
