@@ -169,7 +169,7 @@ class Consumer:
     def _write_receipted(self) -> None:
         keys = [(receipt.event_id, receipt.revision) for receipt in self._link.accepted()]
         if keys:
-            sql = "UPDATE event_revision SET receipted_at = now() WHERE event_id = %s AND revision = %s"
+            sql = "UPDATE event_revision SET receipted_at = now() WHERE event_id = %s AND revision = %s AND receipted_at IS NULL"
 
             def put(db: Connection) -> None:
                 with db.cursor() as cursor:

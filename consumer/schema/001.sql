@@ -43,7 +43,7 @@ CREATE TABLE event_revision (
     stored_by    text NOT NULL,             -- client id of the consumer
     receipt_seq  bigint NOT NULL,           -- number of the receipt among our feedback on this event
     receipt_due_at timestamptz NOT NULL DEFAULT now() + interval '10 s', -- it is said again then
-    receipted_at timestamptz,               -- the broker has the receipt
+    receipted_at timestamptz,               -- the broker has the first receipt
     PRIMARY KEY (event_id, revision)
 );
 CREATE INDEX receipt_due ON event_revision (receipt_due_at) WHERE receipted_at IS NULL;

@@ -35,7 +35,7 @@ class RealGateway(TownshipTest):
 
     def setUp(self) -> None:
         if absent := missing():
-            print(f"skipped: the consumer against the real program: {absent} is not there")
+            print(f"\nskipped: the consumer against the real program: {absent} is not there")
             self.skipTest(absent)
         super().setUp()
         self.town = "101"

@@ -7,6 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from gateway import new_event_id
 from services import Broker
 from township import CONSUMER, HASTY, TownshipTest
 
@@ -91,6 +92,27 @@ class Setup(TownshipTest):
         self.consumer("judge-1", HASTY.replace("commands_per_minute", "resync = false\ncommands_per_minute")).wait()
         gateway.send(*(gateway.write() for _ in range(10)))
         self.wait_complete(gateway)
+
+
+    def test_pictures_are_deleted_when_their_time_is_up(self) -> None:
+        gateway = self.gateway()
+        process = self.consumer().wait()
+        old, new = gateway.write(pictures=1), gateway.write(pictures=1)
+        gateway.send(old, new)
+        stray = new_event_id()
+        gateway.publish(f"evidence/{stray}/e1", b"\xff\xd8\xff of no event")
+        self.wait_until("SELECT count(*) FROM picture", 3)
+        process.stop()
+        with self.postgres.connect(self.database) as connection:
+            sql = "UPDATE evidence SET wanted_at = now() - interval '31 days' WHERE event_id = %s"
+            connection.execute(sql, [gateway.event_id(old)])
+            connection.execute("UPDATE picture SET stored_at = now() - interval '8 days' WHERE NOT claimed")
+        self.consumer()
+        self.wait_until("SELECT count(*) FROM picture", 1)
+        self.assertEqual(str(self.one("SELECT event_id FROM picture")), gateway.event_id(new))
+        self.assertEqual(self.one("SELECT state FROM evidence WHERE event_id = %s", gateway.event_id(old)), "expired")
+        self.assertEqual(self.one("SELECT reason FROM quarantine"), "no event has listed this picture")
+        self.assertEqual(self.one("SELECT count(*) FROM event"), 2)
 
 
 def make_certificates(folder: Path) -> None:
