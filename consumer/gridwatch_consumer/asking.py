@@ -13,7 +13,7 @@ from psycopg.types.json import Json
 
 from . import ledger
 from .config import Answers, Config, Patience
-from .database import Connection
+from .database import Connection, value
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Command:
 
 def due(connection: Connection, config: Config, asked_by: str) -> list[Command]:
     """Writes down what is due, within the rate that is allowed, and returns it. Empty if another consumer is at it."""
-    if not connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PASS_LOCK]).fetchone()[0]:
+    if not value(connection, "SELECT pg_try_advisory_xact_lock(%s)", _PASS_LOCK):
         return []
     commands: list[Command] = []
     room = _room(connection, config.answers)
@@ -56,7 +56,7 @@ def due(connection: Connection, config: Config, asked_by: str) -> list[Command]:
 
 
 def _room(connection: Connection, answers: Answers) -> int:
-    asked = connection.execute("SELECT count(*) FROM command WHERE asked_at > now() - interval '1 min'").fetchone()[0]
+    asked = value(connection, "SELECT count(*) FROM command WHERE asked_at > now() - interval '1 min'")
     return max(0, answers.commands_per_minute - asked)
 
 

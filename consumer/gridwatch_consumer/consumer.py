@@ -19,7 +19,7 @@ import psycopg
 
 from . import asking, contract, events, housekeeping, ledger, pictures, topics, words
 from .config import Config
-from .contract import Contract, Invalid, Number
+from .contract import Contract, Invalid
 from .database import Connection, Stopped, Store
 from .events import Receipt
 from .link import Incoming, Link
@@ -192,6 +192,7 @@ class Consumer:
 
 def _picture_name(address: topics.Address) -> tuple[UUID, str]:
     event_id, picture_id = address.rest
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", event_id) or not re.fullmatch(r"[a-z0-9]{1,16}", picture_id):
+    is_event = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", event_id)
+    if not is_event or not re.fullmatch(r"[a-z0-9]{1,16}", picture_id):
         raise Invalid("the topic names no picture of an event")
     return UUID(event_id), picture_id

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -29,6 +29,12 @@ class Stopped(Exception):
     """Asked to stop while waiting for the database."""
 
 
+def value(connection: Connection, sql: str, *parameters: Any) -> Any:
+    """The first column of the first row of a query; `None` if there is no row."""
+    row = connection.execute(sql, parameters).fetchone()
+    return row[0] if row else None
+
+
 def migrations() -> list[Path]:
     """The steps of the schema; step N brings it to version N."""
     return sorted(MIGRATIONS.glob("[0-9][0-9][0-9].sql"))
@@ -40,10 +46,9 @@ def migrate(connection: Connection) -> None:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        found = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.schema_version"]).fetchone()
         version = 0
-        if found and found[0]:
-            version = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]
+        if value(connection, "SELECT to_regclass(%s)", f"{SCHEMA}.schema_version"):
+            version = value(connection, "SELECT coalesce(max(version), 0) FROM schema_version")
         if version > len(steps):
             raise SchemaTooNew(
                 f"the database has schema {version}, written by a newer consumer; this one knows {len(steps)}. "
@@ -57,10 +62,9 @@ def migrate(connection: Connection) -> None:
 
 def connect(config: Database, client_id: str) -> Connection:
     """A connection whose commits are durable when they return. Raises `psycopg.OperationalError`."""
-    password = {"password": config.password.reveal()} if config.password else {}
-    connection = psycopg.connect(
-        config.dsn, **password, autocommit=True, connect_timeout=10, application_name=f"gridwatch-consumer {client_id}"
-    )
+    more: dict[str, Any] = {"password": config.password.reveal()} if config.password else {}
+    name = f"gridwatch-consumer {client_id}"
+    connection = psycopg.connect(config.dsn, autocommit=True, connect_timeout=10, application_name=name, **more)
     # A role may have it switched off; then a message would be acknowledged that a power cut can still take back.
     connection.execute("SET synchronous_commit = on")
     connection.execute(f"SET search_path = {SCHEMA}")

@@ -8,7 +8,7 @@ from psycopg.types.json import Json
 
 from . import ledger
 from .contract import Event, Invalid
-from .database import Connection
+from .database import Connection, value
 from .topics import Place
 
 
@@ -41,7 +41,7 @@ def store(connection: Connection, place: Place, event: Event, stored_by: str) ->
     if kept is not None and kept[0] != event.sha256:
         raise Invalid(f"revision {event.revision} is stored with other bytes; the first ones stay")
     if kept is None:
-        seq = connection.execute("SELECT next_feedback_seq(%s)", [event.event_id]).fetchone()[0]
+        seq = value(connection, "SELECT next_feedback_seq(%s)", event.event_id)
         connection.execute(
             "INSERT INTO event_revision(event_id, revision, gateway, sha256, body, stored_by, receipt_seq)"
             " VALUES(%s, %s, %s, %s, %s, %s, %s)",
@@ -70,8 +70,7 @@ def _claim(connection: Connection, place: Place, event: Event) -> None:
         " WHERE event.gateway = excluded.gateway AND event.revision < excluded.revision",
         [event.event_id, place.key, *row.values()],
     )
-    owner = connection.execute("SELECT gateway FROM event WHERE event_id = %s", [event.event_id]).fetchone()
-    if owner[0] != place.key:
+    if value(connection, "SELECT gateway FROM event WHERE event_id = %s", event.event_id) != place.key:
         raise Invalid("the event id belongs to another gateway")
 
 

@@ -182,7 +182,7 @@ class Link:
             return
         correlation = getattr(message.properties, "CorrelationData", None)
         self.inbox.put(
-            Incoming(message.topic, message.payload, message.qos, message.mid, self._connection, correlation)
+            Incoming(message.topic, bytes(message.payload), message.qos, message.mid, self._connection, correlation)
         )
 
     def _on_publish(self, _: mqtt.Client, __: Any, mid: int, code: ReasonCode, ___: Any) -> None:

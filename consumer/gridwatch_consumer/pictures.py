@@ -4,7 +4,7 @@ comes before its event, or belongs to a revision that is still on its way, waits
 from uuid import UUID
 
 from .contract import Invalid
-from .database import Connection
+from .database import Connection, value
 from .events import lock_event
 from .topics import Place
 
@@ -26,12 +26,9 @@ def store(connection: Connection, place: Place, event_id: UUID, picture_id: str,
         " AND sha256 = %s AND event.event_id = evidence.event_id AND event.gateway = %s",
         [event_id, picture_id, digest, place.key],
     ).rowcount
-    if not listed:
-        waiting = connection.execute(
-            "SELECT count(*) FROM picture WHERE gateway = %s AND NOT claimed", [place.key]
-        ).fetchone()
-        if waiting[0] >= most:
-            raise Invalid(f"no event lists it, and {most} pictures of this gateway wait for one")
+    waiting = "SELECT count(*) FROM picture WHERE gateway = %s AND NOT claimed"
+    if not listed and value(connection, waiting, place.key) >= most:
+        raise Invalid(f"no event lists it, and {most} pictures of this gateway wait for one")
     connection.execute(
         "INSERT INTO picture(gateway, event_id, id, sha256, jpeg, claimed) VALUES(%s, %s, %s, %s, %s, %s)"
         " ON CONFLICT DO NOTHING",

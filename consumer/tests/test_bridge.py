@@ -36,7 +36,8 @@ class Bridge(TownshipTest):
         """The example, between these brokers, without TLS; with its lines for commands or without."""
         text = (CONSUMER / "bridge/county-bridge.conf").read_text(encoding="utf-8")
         text = text.replace("broker.county.example:8883", f"127.0.0.1:{county.port}").replace("bridge_cafile", "#bridge_cafile")
-        text = re.sub(r"#remote_password .*", "remote_password town-101", text).replace("restart_timeout 1 30", "restart_timeout 1 1")
+        text = text.replace("restart_timeout 1 30", "restart_timeout 1 1")
+        text = re.sub(r"#remote_password .*", "remote_password town-101", text)
         return re.sub(r"^#topic", "topic", text, flags=re.MULTILINE) if commands else text
 
     def start(self, commands: bool = False) -> Gateway:
@@ -85,7 +86,8 @@ class Bridge(TownshipTest):
         gateway.send(gateway.write(pictures=1))
         self.broker = self.county
         settings = HASTY.replace("commands_per_minute", "receipts = false\ncommands_per_minute")
-        process = self.consumer("county-1", settings, login("county-platform"), environment={"BROKER_PASSWORD": "county-platform"}).wait()
+        secret = {"BROKER_PASSWORD": "county-platform"}
+        process = self.consumer("county-1", settings, login("county-platform"), environment=secret).wait()
         gateway.write(pictures=1)
         gateway.send(gateway.write(pictures=1), pictures=False)
         self.wait_complete(gateway)

@@ -1,5 +1,6 @@
 """Holes in the numbers: seen, asked for, filled, or closed as lost."""
 
+import itertools
 import json
 import uuid
 
@@ -68,7 +69,7 @@ class Numbers(TownshipTest):
         gateway.send(gateway.write())
         self.wait_until("SELECT attempts >= 3 FROM epoch", True)
         times = [at for at, in self.rows("SELECT asked_at FROM command ORDER BY asked_at")]
-        gaps = [(after - before).total_seconds() for before, after in zip(times, times[1:], strict=False)]
+        gaps = [(after - before).total_seconds() for before, after in itertools.pairwise(times)]
         self.assertGreaterEqual(gaps[0], 0.5)
         self.assertGreaterEqual(gaps[1], 1.0)
         self.assertEqual(self.states(), {})

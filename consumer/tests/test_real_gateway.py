@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import tomllib
-import unittest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from services import Broker, wait
-from township import HASTY, TownshipTest
+from township import TownshipTest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = ROOT / ".cache/lab/demo"

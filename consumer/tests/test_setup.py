@@ -13,8 +13,8 @@ from township import CONSUMER, HASTY, TownshipTest
 
 sys.path.insert(0, str(CONSUMER))
 
-from gridwatch_consumer.config import load  # noqa: E402
-from gridwatch_consumer.toml_table import ConfigError  # noqa: E402
+from gridwatch_consumer.config import load
+from gridwatch_consumer.toml_table import ConfigError
 
 
 class Configuration(unittest.TestCase):
