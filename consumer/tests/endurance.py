@@ -18,7 +18,7 @@ from township import HASTY, TownshipTest
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 150.0
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 7
-SETTINGS = HASTY.replace("grace_s = 0.4", "grace_s = 3").replace("_s = 0.5", "_s = 3").replace("longest_backoff_s = 1", "longest_backoff_s = 9")
+SETTINGS = HASTY.replace("grace_s = 0.4", "grace_s = 3").replace("_s = 0.5", "_s = 3").replace("backoff_s = 1\n", "backoff_s = 9\n")
 CHANCES = {"consumer killed": 10, "consumer stopped": 3, "database crashed": 1, "broker killed": 1, "broker stopped": 1}
 
 
