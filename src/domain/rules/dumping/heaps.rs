@@ -22,6 +22,8 @@ const STEADY_HITS: u32 = 3;
 /// Where a vehicle has brought it, and where somebody on foot has, or nobody was seen to.
 const BROUGHT_RATIO: f64 = 0.3;
 const STEADY_RATIO: f64 = 0.6;
+/// Where the ground has changed as well.
+const FOUND_RATIO: f64 = 0.5;
 /// An old heap that was not found for this long of observed time is a new one when it is found again.
 const OLD_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
 /// Share of a heap that something else must cover for a missing detection to say nothing.
@@ -45,6 +47,9 @@ struct Heap {
     bbox: BoundingBox,
     since: Timestamp,
     presence: Presence,
+    /// Without faint boxes.
+    #[serde(default)]
+    sure: Presence,
     unseen: Duration,
     sight: HeapSight,
     /// Called a pile at some look, and not only goods that nobody else speaks for.
@@ -87,7 +92,7 @@ impl Heaps {
             .collect();
         for (heap, bbox) in self.heaps.iter_mut().zip(matched) {
             let still = || faint.iter().find(|faint| same_place(&heap.bbox, faint).is_some()).copied();
-            heap.follow(bbox.or_else(still), look, rule.common.dwell);
+            heap.follow(bbox.or_else(still), bbox.is_some(), look, rule.common.dwell);
         }
         let lasts = patience(rule.common.dwell);
         self.heaps.retain(|heap| heap.unseen < if heap.is_old { OLD_FORGOTTEN } else { lasts });
@@ -111,10 +116,11 @@ impl Heaps {
         self.heaps.iter_mut().for_each(|heap| heap.is_old = true);
     }
 
-    /// Whether anything that is none of the old heaps was found in `place` more than once or twice.
+    /// Whether anything that is none of the old heaps was found in `place`, at every second look at least.
     pub(super) fn any_at(&self, place: Option<BoundingBox>) -> bool {
         let lies = |heap: &Heap| place.is_some_and(|place| place.intersection(&heap.bbox) > 0.0);
-        self.heaps.iter().any(|heap| !heap.is_old && heap.presence.counts().0 >= STEADY_HITS && lies(heap))
+        let found = |heap: &Heap| heap.sure.counts().0 >= STEADY_HITS && heap.sure.ratio() >= FOUND_RATIO;
+        self.heaps.iter().any(|heap| !heap.is_old && found(heap) && lies(heap))
     }
 
     /// The first heap that came no later than `until` and lies there for sure, and whether it was seen at this look.
@@ -134,16 +140,21 @@ impl Heaps {
 impl Heap {
     fn new(found: &Detection, look: Look<'_>, dwell: Duration, is_old: bool) -> Self {
         let (presence, unseen, is_pile) = (Presence::default(), Duration::ZERO, found.roles.contains(Role::Pile));
-        let (bbox, sight) = (found.bbox, HeapSight::Seen);
-        let mut heap = Self { bbox, since: look.at, presence, unseen, sight, is_pile, is_old };
-        heap.presence.record(look.at, true, look.credit, dwell);
+        let (bbox, sight, sure) = (found.bbox, HeapSight::Seen, Presence::default());
+        let mut heap = Self { bbox, since: look.at, presence, sure, unseen, sight, is_pile, is_old };
+        heap.record(true, true, look, dwell);
         heap
     }
 
-    fn follow(&mut self, seen: Option<BoundingBox>, look: Look<'_>, dwell: Duration) {
+    fn record(&mut self, seen: bool, sure: bool, look: Look<'_>, dwell: Duration) {
+        self.presence.record(look.at, seen, look.credit, dwell);
+        self.sure.record(look.at, sure, look.credit, dwell);
+    }
+
+    fn follow(&mut self, seen: Option<BoundingBox>, sure: bool, look: Look<'_>, dwell: Duration) {
         if let Some(bbox) = seen {
             (self.bbox, self.unseen, self.sight) = (bbox, Duration::ZERO, HeapSight::Seen);
-            self.presence.record(look.at, true, look.credit, dwell);
+            self.record(true, sure, look, dwell);
             return;
         }
         let hidden = look.seen().any(|other| {
@@ -152,7 +163,7 @@ impl Heap {
         self.sight = if hidden { HeapSight::Hidden } else { HeapSight::NotSeen };
         if !hidden {
             self.unseen += look.credit;
-            self.presence.record(look.at, false, look.credit, dwell);
+            self.record(false, false, look, dwell);
         }
     }
 }
