@@ -28,7 +28,7 @@ use crate::domain::geometry::BoundingBox;
 use crate::domain::incident::{CloseReason, EvidenceRef, EvidenceRole, Measure, SnapshotId};
 use crate::domain::scene::ground::{CellStatus, Ground, GroundReading};
 use crate::domain::snapshots::Snapshots;
-use crate::domain::time::elapsed;
+use crate::domain::time::{after, elapsed};
 use crate::domain::zone::Zone;
 use candidate::{Candidate, FOUND_WITHIN, UNSEEN_LEAD};
 use heaps::{HeapSight, Heaps};
@@ -84,7 +84,7 @@ impl Dumping {
         let reading = self.ground.observe(patch, &zone.polygon, &occupied, (look.at, look.gap), frozen)?;
         self.heaps.observe(look, rule, zone, &things);
         let pile = pile_score(look, rule, zone);
-        let heap = self.heap(look.at, rule);
+        let heap = self.heap(look.at, rule, &reading);
         let rough = !reading.even || pile > 0.0;
         let by_vehicle = self.candidate.as_ref().is_some_and(|candidate| candidate.by_vehicle);
         let enough = rule.min_changed_ratio * if by_vehicle { BY_VEHICLE } else { 1.0 };
@@ -183,13 +183,16 @@ impl Dumping {
         }
     }
 
-    /// What the detector finds there and a visitor may have brought.
-    fn heap(&self, at: Timestamp, rule: &DumpingRule) -> Option<(BoundingBox, HeapSight)> {
-        let (until, by_vehicle) = match &self.candidate {
-            Some(candidate) => (candidate.found_by(at, rule), candidate.by_vehicle),
-            None => (rule.report_state.then_some(at), false),
-        };
-        self.heaps.brought(until?, by_vehicle)
+    /// What the detector finds there and a visitor may have brought. Where nobody was seen to, some of the ground
+    /// under it must differ as well: a detector that is mistaken about a shrub under a lamp is so all night.
+    fn heap(&self, at: Timestamp, rule: &DumpingRule, reading: &GroundReading) -> Option<(BoundingBox, HeapSight)> {
+        let act = self.candidate.as_ref().filter(|candidate| candidate.act_seen);
+        if let Some(candidate) = act {
+            return self.heaps.brought(after(candidate.visited_until, FOUND_WITHIN), candidate.by_vehicle);
+        }
+        let heap = self.heaps.brought(at, false).filter(|_| rule.report_state)?;
+        let mut cells = changed_cells(reading).into_iter().filter_map(|index| self.ground.cell_box(index));
+        cells.any(|cell| cell.intersection(&heap.0) > 0.0).then_some(heap)
     }
 
     /// Whether somebody still stops beside what differs.

@@ -14,7 +14,7 @@ use crate::domain::rules::hysteresis::Presence;
 use crate::domain::rules::params::DumpingRule;
 use crate::domain::rules::{Assessment, BACK_AFTER, Look, Sight, schedule_exceptions};
 use crate::domain::scene::ground::{CellStatus, Ground, GroundReading};
-use crate::domain::time::{after, elapsed};
+use crate::domain::time::elapsed;
 
 /// The dwell counts from when they left; so much of it may pass before the ground can be seen again.
 pub(super) const UNSEEN_LEAD: Duration = Duration::from_secs(15);
@@ -116,11 +116,6 @@ impl Candidate {
     /// Whether anything was found that may have been brought.
     pub(super) fn has_found(&self) -> bool {
         self.heap.is_some() || !self.region.is_empty()
-    }
-
-    /// Until when what the detector finds may have been brought by whoever was there.
-    pub(super) fn found_by(&self, at: Timestamp, rule: &DumpingRule) -> Option<Timestamp> {
-        if rule.report_state { Some(at) } else { self.act_seen.then(|| after(self.visited_until, FOUND_WITHIN)) }
     }
 
     /// Time between the visit's end and the first look at what it left.

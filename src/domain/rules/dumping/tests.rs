@@ -239,3 +239,18 @@ fn a_detector_that_knows_heaps_has_to_find_one_unless_a_vehicle_brought_it() {
     by_lorry.watch_ground(0..600, visit(OnGround::Pile));
     assert_eq!(by_lorry.ends(), [Phase::Opened]);
 }
+
+/// A shrub under a lamp that is switched on, which a detector takes for a heap all night.
+#[test]
+fn a_heap_that_nobody_brought_has_to_change_the_ground() {
+    let heap_from =
+        |ground| move |second| if second < 300 { (vec![], OnGround::Nothing) } else { (vec![heap()], ground) };
+    let phases = |ground| {
+        let rule = DumpingRule { report_state: true, ..dumping() };
+        let mut street = Street::with_piles(vec![Rule::Dumping(rule)]);
+        street.watch_ground(0..900, heap_from(ground));
+        street.ends()
+    };
+    assert_eq!(phases(OnGround::Nothing), []);
+    assert_eq!(phases(OnGround::Pile), [Phase::Opened]);
+}
