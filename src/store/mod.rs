@@ -37,9 +37,11 @@
 //!
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
 
+mod again;
 mod cameras;
 mod commit;
 mod database;
+mod gone;
 mod incidents;
 mod outbox;
 mod pictures;
@@ -56,11 +58,11 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::model::Storage;
-use crate::contract::command::Since;
+use crate::contract::command::{NotKept, Resent, Resync};
 use crate::contract::feedback::Feedback;
 use crate::contract::grid_event::{EvidenceEntry, Transport};
 use crate::contract::metrics::Accounting;
-use crate::contract::sequence::Seq;
+use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
 use database::Database;
@@ -97,6 +99,14 @@ pub enum StoreError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// Numbers of another life of the outbox are asked for.
+    #[error("epoch {asked} is over or was never this gateway's; its numbers are of epoch {ours}")]
+    ForeignEpoch {
+        /// That was asked for.
+        asked: Epoch,
+        /// That runs.
+        ours: Epoch,
     },
     /// Another process works here.
     #[error("{0}: in use by another gridwatch")]
@@ -232,9 +242,14 @@ impl Store {
         self.call(Database::pending).await
     }
 
-    /// Sends again what was written since, also what was quarantined. Returns how many messages that is.
-    pub async fn resync(&self, since: Since) -> Result<u64, StoreError> {
-        self.call(move |db| db.resync(since)).await
+    /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
+    pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
+        self.call(move |db| db.resync(asked)).await
+    }
+
+    /// Numbers from `first` to `last` that were given and are not kept any more.
+    pub async fn not_kept(&self, first: u64, last: u64) -> Result<Vec<NotKept>, StoreError> {
+        self.call(move |db| Ok(gone::not_kept(&db.connection, first, last, usize::MAX)?.0)).await
     }
 
     /// Sends a picture again; false if it is not there any more.

@@ -23,7 +23,7 @@ async fn resync_takes_quarantined_messages_back() {
     let refused = |m: &gridwatch::store::OutboxMessage| (m.id, Ack::Quarantined { reason: "no right".to_owned() });
     store.acknowledge(batch.iter().map(refused).collect()).await.unwrap();
     assert_eq!(store.accounting().await.unwrap().quarantined, 3);
-    assert_eq!(store.resync(Since::Seq(2)).await.unwrap(), 2);
+    assert_eq!(store.resync(Since::Seq(2).into()).await.unwrap().messages, 2);
     let accounting = store.accounting().await.unwrap();
     assert_eq!((accounting.quarantined, accounting.pending, accounting.balances()), (1, 2, true));
     store.commit(commit_of(event(4), 1, Phase::Opened)).await.unwrap();
