@@ -38,15 +38,19 @@
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
 
 mod again;
+mod beside;
 mod cameras;
 mod commit;
 mod database;
 mod gone;
 mod incidents;
+mod inspect;
 mod outbox;
+mod pick;
 mod pictures;
 mod quota;
 mod records;
+mod requeue;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -66,10 +70,13 @@ use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
 use database::Database;
+pub use inspect::{Inspection, KeptMessage, KeptPicture, MessageState, Survey, Unreadable};
+pub use pick::{Pick, PickError};
 pub use records::{
     Ack, AuthKey, Class, Commit, Draft, EventRecord, FeedbackOutcome, Housekeeping, MessageId, NewPicture, OpenReport,
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
+pub use requeue::Requeued;
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;
@@ -100,6 +107,23 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// Nothing to read.
+    #[error("{0}: there is no store; is `state_dir` of [storage] the right folder, and has gridwatch run with it?")]
+    Missing(PathBuf),
+    /// Something else of that name.
+    #[error("{0}: not a database of gridwatch")]
+    NotAStore(PathBuf),
+    /// The disk or SQLite says no.
+    #[error("{path}: cannot be opened or read: {source}")]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A picture that is not what was stored.
+    #[error("{0}: damaged, its SHA-256 is another one")]
+    Altered(PathBuf),
     /// Numbers of another life of the outbox are asked for.
     #[error("epoch {asked} is over or was never this gateway's; its numbers are of epoch {ours}")]
     ForeignEpoch {
@@ -252,6 +276,12 @@ impl Store {
         self.call(move |db| Ok(gone::not_kept(&db.connection, first, last, usize::MAX)?.0)).await
     }
 
+    /// Makes messages pending again, in one transaction, from a process beside a running gateway, which finds them
+    /// at its next look into the outbox. The accounting holds: what was delivered once stays so.
+    pub fn requeue_beside(config: &Storage, picks: &[Pick]) -> Result<Vec<Requeued>, StoreError> {
+        requeue::requeue_beside(config, picks)
+    }
+
     /// Sends a picture again; false if it is not there any more.
     pub async fn requeue_evidence(&self, event_id: Uuid, id: String) -> Result<bool, StoreError> {
         self.call(move |db| db.requeue_evidence(event_id, &id)).await
@@ -311,7 +341,7 @@ impl Store {
     /// Refused logins as they were last written, for a process that must not write: neither waits for a
     /// running gateway nor changes anything. Empty if there is no database.
     pub fn read_auth_failures(config: &Storage) -> Result<Vec<(AuthKey, u32)>, StoreError> {
-        database::read_auth_failures(&config.state_dir)
+        beside::read_auth_failures(&config.state_dir)
     }
 
     /// How often this account was refused with these credentials.
