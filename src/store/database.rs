@@ -64,6 +64,8 @@ pub(super) struct Database {
     pub(super) limits: Storage,
     pub(super) next_picture: i64,
     pub(super) closed: bool,
+    /// By how much the accounting was wrong when it was looked at last.
+    pub(super) difference: i128,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -99,6 +101,7 @@ impl Database {
             limits,
             next_picture: 1,
             closed: false,
+            difference: 0,
             wake,
             _lock: lock,
         };

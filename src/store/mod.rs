@@ -292,6 +292,11 @@ impl Store {
         self.call(Database::accounting).await
     }
 
+    /// How often the accounting was found wrong in this life of the outbox: never, unless there is a mistake.
+    pub async fn accounting_mismatches(&self) -> Result<u64, StoreError> {
+        self.call(Database::accounting_mismatches).await
+    }
+
     /// Lost messages by reason.
     pub async fn losses(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.call(Database::losses).await

@@ -1,5 +1,6 @@
 //! Integration tests: store.
 
+mod accounting;
 mod incidents;
 mod numbers;
 mod outbox_model;
