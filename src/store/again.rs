@@ -7,7 +7,7 @@ use super::database::Database;
 use super::gone::{is_back, not_kept};
 use crate::contract::command::{MAX_NOT_KEPT, Resent, Resync, Since};
 
-/// Numbers are kept in SQLite's signed integers.
+/// Numbers are kept in the database's signed integers.
 pub(super) const LARGEST: u64 = i64::MAX as u64;
 
 impl Database {

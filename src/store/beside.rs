@@ -48,10 +48,7 @@ pub(super) fn connect_to_write(directory: &Path) -> Result<Connection, StoreErro
 /// log are copied into a folder of their own below `scratch`, which is deleted with the second value.
 pub(super) fn connect_to_read(directory: &Path, scratch: &Path) -> Result<(Connection, Option<TempDir>), StoreError> {
     let path = existing(directory)?;
-    let in_place = connect_in_place(directory).map_err(|error| match error {
-        StoreError::Database(source) => unreadable(&path, source),
-        error => error,
-    });
+    let in_place = connect_in_place(directory);
     match in_place.and_then(|connection| check(&connection, &path).map(|()| connection)) {
         Ok(connection) => Ok((connection, None)),
         Err(error) if wants_a_copy(&error) => {
@@ -90,7 +87,7 @@ fn connect_in_place(directory: &Path) -> Result<Connection, StoreError> {
         url.set_query(Some("immutable=1"));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(Connection::open_with_flags(url.as_str(), flags)?)
+    Connection::open_with_flags(url.as_str(), flags).map_err(|source| unreadable(&path, source))
 }
 
 fn existing(directory: &Path) -> Result<std::path::PathBuf, StoreError> {
@@ -121,9 +118,59 @@ fn unreadable(path: &Path, source: rusqlite::Error) -> StoreError {
     StoreError::Unreadable { path: path.to_owned(), source }
 }
 
+/// A gateway that does not let us write says so in words of its own.
+pub(super) fn busy_or(directory: &Path, error: rusqlite::Error) -> StoreError {
+    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
+        StoreError::Busy(directory.join(FILE_NAME))
+    } else {
+        error.into()
+    }
+}
+
 /// A log needs an index beside it, which cannot be made where nothing can be written.
 fn wants_a_copy(error: &StoreError) -> bool {
     let StoreError::Unreadable { source, .. } = error else { return false };
     let code = source.sqlite_error_code();
     matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_what_is_in_the_log_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (state, left, scratch) = (folder.path().join("state"), folder.path().join("left"), folder.path().join("s"));
+        for folder in [&state, &left, &scratch] {
+            fs::create_dir(folder).expect("made");
+        }
+        let writer = Connection::open(state.join(FILE_NAME)).expect("opened");
+        writer.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(())).expect("WAL");
+        writer.pragma_update(None, "application_id", APPLICATION_ID).expect("ours");
+        writer.execute_batch("CREATE TABLE t(n); INSERT INTO t VALUES(7);").expect("written");
+        for name in [FILE_NAME, LOG_NAME] {
+            fs::copy(state.join(name), left.join(name)).expect("copied");
+        }
+        let (copy, folder) = connect_to_copy(&left, &scratch).expect("readable");
+        assert_eq!(copy.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)).expect("there"), 7);
+        drop((copy, folder));
+        assert_eq!(fs::read_dir(&scratch).expect("there").count(), 0);
+        assert_eq!(fs::read_dir(&left).expect("there").count(), 2, "no index beside the log");
+        assert!(matches!(connect_to_copy(&left.join("nothing"), &scratch), Err(StoreError::File { .. })));
+    }
+
+    #[test]
+    fn only_what_a_copy_can_help_is_copied() {
+        let error = |code| {
+            let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            unreadable(Path::new("db"), source)
+        };
+        for code in [rusqlite::ffi::SQLITE_CANTOPEN, rusqlite::ffi::SQLITE_READONLY, rusqlite::ffi::SQLITE_IOERR] {
+            assert!(wants_a_copy(&error(code)), "{code}");
+        }
+        for code in [rusqlite::ffi::SQLITE_CORRUPT, rusqlite::ffi::SQLITE_NOTADB, rusqlite::ffi::SQLITE_BUSY] {
+            assert!(!wants_a_copy(&error(code)), "{code}");
+        }
+    }
 }

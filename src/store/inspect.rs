@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::outbox::hexadecimal;
 use super::pick::Pick;
-use super::{Class, MessageId, StoreError, beside, database, incidents, outbox, pictures};
+use super::{Class, MessageId, StoreError, beside, database, gone, incidents, outbox, pictures};
+use crate::contract::command::NotKept;
 use crate::contract::metrics::Accounting;
 use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::Timestamp;
@@ -163,7 +164,7 @@ impl Inspection {
             match self.message(id) {
                 Ok(found) => survey.messages.extend(found),
                 Err(error) => {
-                    survey.unreadable.push(Unreadable { what: format!("message {id}"), why: error.to_string() })
+                    survey.unreadable.push(Unreadable { what: format!("message {id}"), why: error.to_string() });
                 }
             }
         }
@@ -270,6 +271,11 @@ impl Inspection {
         } else {
             Err(StoreError::Altered(picture.file.clone()))
         }
+    }
+
+    /// Numbers from `first` to `last` that were given and are not kept any more.
+    pub fn not_kept(&self, first: u64, last: u64) -> Result<Vec<NotKept>, StoreError> {
+        Ok(gone::not_kept(&self.connection, first, last, usize::MAX)?.0)
     }
 
     /// Every step of an incident, the first one first.

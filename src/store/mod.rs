@@ -53,7 +53,7 @@ mod records;
 mod requeue;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -113,7 +113,7 @@ pub enum StoreError {
     /// Something else of that name.
     #[error("{0}: not a database of gridwatch")]
     NotAStore(PathBuf),
-    /// The disk or SQLite says no.
+    /// The disk or the database says no.
     #[error("{path}: cannot be opened or read: {source}")]
     Unreadable {
         /// The database.
@@ -121,6 +121,9 @@ pub enum StoreError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// Another process writes for longer than we wait.
+    #[error("{0}: another process has kept it from being written for ten seconds; try again")]
+    Busy(PathBuf),
     /// A picture that is not what was stored.
     #[error("{0}: damaged, its SHA-256 is another one")]
     Altered(PathBuf),
@@ -278,8 +281,8 @@ impl Store {
 
     /// Makes messages pending again, in one transaction, from a process beside a running gateway, which finds them
     /// at its next look into the outbox. The accounting holds: what was delivered once stays so.
-    pub fn requeue_beside(config: &Storage, picks: &[Pick]) -> Result<Vec<Requeued>, StoreError> {
-        requeue::requeue_beside(config, picks)
+    pub fn requeue_beside(state_dir: &Path, picks: &[Pick]) -> Result<Vec<Requeued>, StoreError> {
+        requeue::requeue_beside(state_dir, picks)
     }
 
     /// Sends a picture again; false if it is not there any more.

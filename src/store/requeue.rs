@@ -1,11 +1,12 @@
 //! Messages that are sent again because a person at the box says so.
 
+use std::path::Path;
+
 use rusqlite::{Connection, ToSql, TransactionBehavior, params};
 
 use super::again::{LARGEST, send_again};
 use super::pick::Pick;
 use super::{StoreError, beside};
-use crate::config::model::Storage;
 
 /// What was done about one [`Pick`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +19,10 @@ pub struct Requeued {
 
 /// Makes messages pending again, in one transaction, from outside the program that works with this store; it may be
 /// running, and finds them at its next look into the outbox. Neither creates a store nor repairs one.
-pub(super) fn requeue_beside(config: &Storage, picks: &[Pick]) -> Result<Vec<Requeued>, StoreError> {
-    let mut connection = beside::connect_to_write(&config.state_dir)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+pub(super) fn requeue_beside(directory: &Path, picks: &[Pick]) -> Result<Vec<Requeued>, StoreError> {
+    let mut connection = beside::connect_to_write(directory)?;
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = begun.map_err(|error| beside::busy_or(directory, error))?;
     let done = picks.iter().map(|pick| requeue(&transaction, pick)).collect::<Result<_, _>>()?;
     transaction.commit()?;
     Ok(done)

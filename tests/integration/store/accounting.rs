@@ -144,7 +144,7 @@ impl Gateway {
                 self.store.requeue_evidence(event(n.into()), "e1".to_owned()).await.unwrap();
             }
             Step::Requeue(pick) => {
-                Store::requeue_beside(&limits(self.directory.path()), &[pick]).unwrap();
+                Store::requeue_beside(self.directory.path(), &[pick]).unwrap();
             }
             Step::Hours(hours) => {
                 self.clock.advance_to(self.clock.now() + Duration::from_secs(3600 * u64::from(hours)));
