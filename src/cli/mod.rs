@@ -7,6 +7,7 @@ pub mod emit_test;
 pub mod eval;
 mod exit;
 pub mod models;
+pub mod outbox;
 pub mod output;
 pub mod probe;
 pub mod replay;
@@ -98,6 +99,11 @@ pub enum Command {
     /// Fetches models from the catalogue that is part of the program, each with its manifest, and checks size
     /// and SHA-256 before a file gets its name. docs/models.md says how to choose.
     Models(models::ModelsArgs),
+    /// Show what waits to be delivered, save it, or send it again
+    ///
+    /// Shows what the outbox holds and why it waits, saves what was not delivered from a disk that is dying, and
+    /// sends messages again. Works beside a running gateway. docs/outbox.md says what to do when.
+    Outbox(outbox::OutboxArgs),
     /// Print a schema: of events, answers, commands, or the configuration
     ///
     /// Prints one of the documents that this program keeps to, for validating, for code generators, and for
@@ -143,6 +149,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Eval(args) => eval::execute(args),
         Command::Probe(args) => probe::execute(args),
         Command::Models(args) => models::execute(args, global),
+        Command::Outbox(args) => outbox::execute(args, global),
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
     }

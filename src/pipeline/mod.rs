@@ -26,6 +26,7 @@ pub mod progress;
 pub mod publish;
 #[cfg(feature = "ffmpeg")]
 pub mod replay;
+pub mod salvage;
 pub mod see;
 #[cfg(feature = "ffmpeg")]
 pub mod test_event;

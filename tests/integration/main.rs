@@ -11,6 +11,7 @@ mod main_job;
 mod media;
 mod models;
 mod mqtt;
+mod outbox;
 mod replay;
 #[cfg(feature = "onnx")]
 mod runtime;
