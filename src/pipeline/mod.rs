@@ -19,6 +19,8 @@ pub mod ledger;
 pub mod link;
 #[cfg(feature = "ffmpeg")]
 pub mod live;
+#[cfg(feature = "ffmpeg")]
+pub mod machine;
 pub mod message;
 pub mod models;
 pub mod picture;

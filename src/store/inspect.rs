@@ -147,6 +147,17 @@ impl Inspection {
         database::read_epoch(&self.connection)
     }
 
+    /// Version of the tables.
+    pub fn schema_version(&self) -> Result<i64, StoreError> {
+        Ok(self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+    }
+
+    /// What the database's own check finds; `None` if it finds nothing. Reads all of it.
+    pub fn damage(&self) -> Result<Option<String>, StoreError> {
+        let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        Ok((verdict != "ok").then_some(verdict))
+    }
+
     /// What became of every message.
     pub fn accounting(&self) -> Result<Accounting, StoreError> {
         outbox::accounting(&self.connection)

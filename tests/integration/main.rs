@@ -5,6 +5,7 @@ mod cli;
 mod clips;
 mod demo;
 mod detection;
+mod doctor;
 mod evaluation;
 mod evidence;
 mod main_job;

@@ -21,17 +21,17 @@ use uuid::Uuid;
 
 use crate::support::lab;
 
-mod daemon;
+pub(crate) mod daemon;
 mod damage;
 
 /// A state directory, and where things may be written.
-struct Site {
-    folder: tempfile::TempDir,
+pub(crate) struct Site {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Site {
     /// Number 1 is delivered, 2 superseded, 3 and 4 wait, 5 is in quarantine; 1, 3 and 5 have a picture.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let site = Self { folder: tempfile::tempdir().unwrap() };
         let store = site.open();
         write(&store, 1, 1, Phase::Opened, true).await;
@@ -46,7 +46,7 @@ impl Site {
         site
     }
 
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
@@ -77,7 +77,7 @@ impl Site {
     }
 }
 
-fn run(command: &mut Command) -> (i32, String, String) {
+pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     command.env_remove("GRIDWATCH_LOG").env_remove("JOURNAL_STREAM").stdin(Stdio::null());
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

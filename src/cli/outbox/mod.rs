@@ -9,8 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Exit, Global, load, output};
-use crate::config::environment::{Environment, ProcessEnvironment};
+use super::{Exit, Global, load, output, scratch};
 use crate::store::{Inspection, KeptMessage, MessageState, Unreadable};
 
 /// Arguments of `outbox`.
@@ -65,8 +64,7 @@ impl Place {
     }
 
     fn open(&self, global: &Global) -> anyhow::Result<Inspection> {
-        let scratch = ProcessEnvironment.var("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        Ok(Inspection::open(&self.folder(global)?, &scratch)?)
+        Ok(Inspection::open(&self.folder(global)?, &scratch())?)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A gateway that writes into a spool directory. Its camera is away, which is all the same here.
-fn configuration() -> String {
+pub(crate) fn configuration() -> String {
     format!(
         r#"
 [gateway]
