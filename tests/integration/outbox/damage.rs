@@ -83,6 +83,50 @@ async fn the_log_of_a_power_cut_is_read_too() {
     store.close().await.unwrap();
 }
 
+/// After a power cut, without the index of the log, mounted so that nothing can be written: for whoever may mount.
+#[tokio::test]
+async fn a_disk_that_can_only_be_read_is_enough() {
+    let site = Site::new().await;
+    let store = site.open();
+    write(&store, 9, 1, Phase::Opened, true).await;
+    let state = site.folder.path().join("left");
+    fs::create_dir_all(state.join("evidence")).unwrap();
+    for (path, bytes) in contents(&site.state()) {
+        let name = path.strip_prefix(site.state()).unwrap();
+        if name != Path::new("gridwatch.db-shm") {
+            fs::write(state.join(name), bytes).unwrap();
+        }
+    }
+    store.close().await.unwrap();
+    let within = |script: &str| {
+        let read_only = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && ";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", &format!("{read_only}{script}")])
+            .arg(&state)
+            .current_dir(site.folder.path());
+        run(command.env("TMPDIR", site.folder.path()))
+    };
+    if within("! touch \"$0/x\" 2>&1").0 != 0 {
+        eprintln!("skipped: a_disk_that_can_only_be_read_is_enough: mounting is not allowed");
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_gridwatch");
+    let (code, stdout, stderr) = within(&format!("'{program}' outbox export saved --state-dir \"$0\""));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let manifest = serde_json::from_slice(&fs::read(site.folder.path().join("saved/manifest.json")).unwrap()).unwrap();
+    assert!(files(&manifest).contains(&format!("{}/e1.jpg", event(9))), "{manifest:#}");
+    assert!(
+        fs::read_dir(site.folder.path())
+            .unwrap()
+            .flatten()
+            .all(|e| !e.file_name().to_string_lossy().contains("gridwatch-"))
+    );
+    let (code, _, stderr) = within(&format!("'{program}' outbox requeue 1 --state-dir \"$0\""));
+    assert_eq!(code, 1);
+    assert!(stderr.contains("gridwatch.db: "), "{stderr}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_named_and_the_rest_is_saved() {
     let site = Site::new().await;
