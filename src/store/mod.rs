@@ -2,7 +2,7 @@
 //!
 //! # On disk, under `state_dir`
 //! ```text
-//! lock                    held (flock) by the one process that writes here
+//! lock                    held (flock) by the one process that keeps house here
 //! gridwatch.db, -wal      SQLite, WAL, synchronous=FULL: a commit that returned survives a power cut
 //! evidence/<id>.jpg       pictures; the name is the integer key of a `picture` row
 //! evidence/<id>.tmp       a picture being written
@@ -15,11 +15,12 @@
 //! one of: has a row, is garbage, is an orphan of a crash.
 //!
 //! `outbox.id` is the local key of a message, never used twice. `outbox.seq` numbers event messages for
-//! the platform; numbers that will never be sent stand in `gone` and are told in the next event. States:
+//! the platform; numbers that will never be sent stand in `gone` and are told in the next event, those that were
+//! delivered and deleted since are named to whoever asks for them. States:
 //! ```text
 //! pending ──BrokerAcked──▶ awaiting receipt ──due again──▶ (sent again) ──receipt──▶ released
 //!    └────────Released────────────────────────────────────────────────────────────▶ released
-//!    └──Quarantined──▶ quarantined         released, quarantined ──resync──▶ pending
+//!    └──Quarantined──▶ quarantined         released, quarantined ──resync, requeue──▶ pending
 //! ```
 //! Invariant: produced = acknowledged + pending + superseded + quarantined + lost. A row that was once
 //! acknowledged stays acknowledged when it is sent again; rows and counters change in one transaction.
@@ -35,7 +36,8 @@
 //! quarter of the space is for pending messages whatever else takes it. Every message dropped is counted in
 //! the transaction that drops it.
 //!
-//! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
+//! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait. Other processes
+//! only read ([`Inspection`]), or take messages back in one transaction ([`Store::requeue_beside`]).
 
 mod again;
 mod beside;
