@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 _PASS_LOCK = 0x47524441
 # A line that is busy all day is asked all the same, after this many times the grace.
 _MOST_GRACES = 10
+# Questions about holes that one pass puts to one gateway, at most.
+_MOST_QUESTIONS = 8
+# What gateways answer whose version knows neither `until_seq` nor `epoch`.
+_NOT_UNDERSTOOD = "payload does not have the expected form"
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def due(connection: Connection, config: Config, asked_by: str) -> list[Command]:
     ).fetchall():
         found = ledger.advance(connection, gateway, epoch)
         if found and config.answers.resync and len(commands) < room:
-            commands += _resync(connection, config.resync, gateway, epoch, found[0][0])
+            commands += _resync(connection, config.resync, gateway, epoch, found, room - len(commands))
     if config.answers.pictures:
         commands += _pictures(connection, config.pictures, room - len(commands))
     for command in commands:
@@ -71,8 +75,12 @@ def _close_old_epochs(connection: Connection, after_s: float) -> None:
             log.error("%s: %d events of epoch %s are lost: the gateway has begun another one", gateway, lost, epoch)
 
 
-def _resync(connection: Connection, patience: Patience, gateway: str, epoch: UUID, lowest: int) -> list[Command]:
-    """One question brings all holes: everything from the lowest one on is sent again."""
+def _resync(
+    connection: Connection, patience: Patience, gateway: str, epoch: UUID, holes: list[tuple[int, int]], room: int
+) -> list[Command]:
+    """Asks for exactly what is missing: one question a hole, and where that would be too many, a last one that spans
+    the rest."""
+    lowest = holes[0][0]
     state = connection.execute(
         "SELECT attempts, answered, asked_to FROM epoch WHERE gateway = %s AND epoch = %s AND next_ask_at <= now()"
         " AND hole_since <= now() - make_interval(secs => %s)"
@@ -93,7 +101,25 @@ def _resync(connection: Connection, patience: Patience, gateway: str, epoch: UUI
         [_backoff(patience, attempts), gateway, epoch],
     )
     log.info("%s: events are missing from number %d on; asking for them", gateway, lowest)
-    return [Command(uuid4(), gateway, "resync", {"since_seq": lowest})]
+    if _knows_no_end(connection, gateway):
+        return [Command(uuid4(), gateway, "resync", {"since_seq": lowest})]
+    most = min(room, _MOST_QUESTIONS)
+    if len(holes) > most:
+        holes = [*holes[: most - 1], (holes[most - 1][0], holes[-1][1])]
+    ask = lambda first, last: {"since_seq": first, "until_seq": last, "epoch": str(epoch)}  # noqa: E731
+    return [Command(uuid4(), gateway, "resync", ask(first, last)) for first, last in holes]
+
+
+def _knows_no_end(connection: Connection, gateway: str) -> bool:
+    """Whether the gateway's version is one that can only be asked for everything from a number on. Tried anew after a
+    day: gateways are updated."""
+    row = connection.execute(
+        "SELECT status = 'refused' AND detail LIKE %s FROM command WHERE gateway = %s AND name = 'resync'"
+        " AND payload ? 'until_seq' AND status IS NOT NULL AND asked_at > now() - interval '1 day'"
+        " ORDER BY asked_at DESC LIMIT 1",
+        [_NOT_UNDERSTOOD + "%", gateway],
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _pictures(connection: Connection, patience: Patience, room: int) -> list[Command]:
@@ -136,9 +162,7 @@ def answered(connection: Connection, gateway: str, command_id: UUID, response: d
     status = response["status"]
     log.log(logging.INFO if status == "ok" else logging.WARNING, "%s: %s: %s", gateway, response["command"], status)
     if response["command"] == "resync" and status != "failed":
-        connection.execute(
-            "UPDATE epoch SET answered = answered + 1 WHERE gateway = %s AND ended_at IS NULL AND attempts > 0", [gateway]
-        )
+        _resync_answered(connection, gateway, asked[0], response)
     if response["command"] == "get-evidence":
         # `failed` is the gateway's word that it does not keep the picture any more, but a store that is busy says the
         # same: it has to say so twice.
@@ -149,3 +173,29 @@ def answered(connection: Connection, gateway: str, command_id: UUID, response: d
             [status == "failed", response.get("detail"), asked[0]["event_id"], asked[0]["id"]],
         )
     return True
+
+
+def _resync_answered(connection: Connection, gateway: str, asked: dict[str, Any], response: dict[str, Any]) -> None:
+    epoch, detail = asked.get("epoch"), response.get("detail", "")
+    if epoch is not None and response["status"] == "refused":
+        if detail.startswith(_NOT_UNDERSTOOD):
+            sql = "UPDATE epoch SET next_ask_at = now() WHERE gateway = %s AND epoch = %s"
+            connection.execute(sql, [gateway, epoch])
+            return
+        if "epoch" in detail:
+            # Its own word: these numbers are of an outbox that is no more.
+            sql = "UPDATE epoch SET ended_at = now() WHERE gateway = %s AND epoch = %s AND ended_at IS NULL"
+            connection.execute(sql, [gateway, epoch])
+            return
+    result = response.get("result", {})
+    if epoch is not None:
+        for told in result.get("not_kept", []):
+            closed = ledger.not_kept(connection, gateway, UUID(epoch), told)
+            if closed and told["reason"] != "superseded":
+                log.error("%s: %d events from number %d on are lost: not kept any more", gateway, closed, told["from"])
+    # The lowest hole is asked for in every pass, first: its answers are counted.
+    connection.execute(
+        "UPDATE epoch SET answered = answered + 1, next_ask_at = CASE WHEN %s THEN now() ELSE next_ask_at END"
+        " WHERE gateway = %s AND ended_at IS NULL AND attempts > 0 AND complete_to + 1 = %s",
+        [bool(result.get("more")), gateway, asked.get("since_seq")],
+    )

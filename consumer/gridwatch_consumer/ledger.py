@@ -2,7 +2,8 @@
 
 ```text
 number ──event stored──▶ stored          number ──told in `gone`──▶ gone: superseded, lost, quarantined
-   └──not valid────────▶ invalid            ├──asked for often enough──▶ gone: not_sent_again
+   └──not valid────────▶ invalid            ├──asked for, not kept────▶ gone: superseded, lost, expired
+                                            ├──asked for often enough──▶ gone: not_sent_again
                                             └──its epoch is over───────▶ gone: epoch_ended
 hole = between 1 and the highest number known to exist, neither come nor gone
 ```
@@ -10,6 +11,7 @@ Everything is in the database, so any number of consumers see the same holes. A 
 same has come. All functions run in the caller's transaction.
 """
 
+from typing import Any
 from uuid import UUID
 
 from .contract import NO_EPOCH, Event, Number
@@ -108,6 +110,22 @@ def advance(connection: Connection, gateway: str, epoch: UUID) -> list[tuple[int
         {"before": found[0][0] - 1 if found else None, "gateway": gateway, "epoch": epoch},
     )
     return found
+
+
+def not_kept(connection: Connection, gateway: str, epoch: UUID, told: dict[str, Any]) -> int:
+    """Closes what is missing of a range that the gateway answered it does not keep any more; what has come has come.
+    Returns how many numbers that is."""
+    closed = 0
+    for first, last in holes(connection, gateway, epoch):
+        first, last = max(first, told["from"]), min(last, told["to"])
+        if first > last:
+            continue
+        closed += last - first + 1
+        connection.execute(
+            "INSERT INTO gone(gateway, epoch, first, last, reason) VALUES(%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [gateway, epoch, first, last, told["reason"]],
+        )
+    return closed
 
 
 def give_up(connection: Connection, gateway: str, epoch: UUID, up_to: int | None, reason: str) -> int:

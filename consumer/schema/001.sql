@@ -84,7 +84,7 @@ CREATE TABLE gone (
     epoch    uuid NOT NULL,
     first    bigint NOT NULL,
     last     bigint NOT NULL,
-    reason   text NOT NULL,                 -- the gateway's word: superseded, lost, quarantined;
+    reason   text NOT NULL,                 -- the gateway's word: superseded, lost, quarantined, expired;
                                             -- ours: not_sent_again, epoch_ended
     noted_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (gateway, epoch, first, last),

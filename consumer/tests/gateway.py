@@ -26,7 +26,8 @@ def new_event_id() -> str:
 
 
 class Gateway:
-    """Numbers events from 1. `silent`: answers nothing. `forgotten`: numbers that it will not send again."""
+    """Numbers events from 1. `silent`: answers nothing. `forgotten`: numbers that it will not send again, and does not
+    say so; `not_kept`: such that it names, with a reason. `old`: knows `since_seq` alone."""
 
     def __init__(self, port: int, town: str, name: str = "gw-0007", login: tuple[str, str] | None = None) -> None:
         self.town, self.name, self.base = town, name, f"grid/v1/{COUNTY}/{town}/{name}"
@@ -37,6 +38,8 @@ class Gateway:
         self.receipts: list[dict[str, Any]] = []
         self.commands: list[tuple[str, dict[str, Any]]] = []
         self.forgotten: set[int] = set()
+        self.not_kept: dict[int, str] = {}
+        self.old = False
         self.silent = False
         self._seq, self._lock = 0, threading.Lock()
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, f"{town}-{name}-rx", protocol=mqtt.MQTTv5)
@@ -129,9 +132,7 @@ class Gateway:
     def _answer(self, name: str, told: dict[str, Any], asked: Properties) -> None:
         status, more = "ok", {}
         if name == "resync":
-            again = [seq for seq in sorted(self.outbox) if seq >= told["since_seq"] and seq not in self.forgotten]
-            more = {"result": {"messages": len(again)}}
-            self.send(*again)
+            status, more = self._resync(told)
         elif name == "get-evidence":
             jpeg = self.pictures.get((told["event_id"], told["id"]))
             if jpeg is None:
@@ -142,3 +143,19 @@ class Gateway:
         properties = Properties(PacketTypes.PUBLISH)
         properties.CorrelationData = asked.CorrelationData
         self.client.publish(asked.ResponseTopic, json.dumps(answer).encode(), qos=1, properties=properties)
+
+    def _resync(self, told: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if self.old and len(told) > 1:
+            return "refused", {"detail": "payload does not have the expected form at line 1, column 20"}
+        if told.get("epoch", self.epoch) != self.epoch:
+            words = f"epoch {told['epoch']} is over or was never this gateway's; its numbers are of epoch {self.epoch}"
+            return "refused", {"detail": words}
+        asked = [seq for seq in sorted(self.outbox) if told["since_seq"] <= seq <= told.get("until_seq", seq)]
+        again = [seq for seq in asked if seq not in self.forgotten and seq not in self.not_kept]
+        self.send(*again)
+        result: dict[str, Any] = {"messages": len(again)}
+        if "epoch" in told:
+            gone = [{"from": seq, "to": seq, "reason": self.not_kept[seq]} for seq in asked if seq in self.not_kept]
+            # As few as one a time, so that asking for the rest is tried.
+            result |= {"not_kept": gone[:1]} | ({"more": True} if gone[1:] else {})
+        return "ok", {"result": result}

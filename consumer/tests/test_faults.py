@@ -47,7 +47,8 @@ class Faults(TownshipTest):
         self.assertEqual(len(shares), 2, shares)
         self.assertTrue(all(share >= 10 for share in shares.values()), shares)
         asked = gateway.asked("resync")
-        self.assertLessEqual(len(asked), 2, "one consumer asks for both")
+        most = max(asked.count(question) for question in asked)
+        self.assertLessEqual(most, 2, "one consumer asks for both")
         # What one of them took with it when it died is asked for by the other.
         first.kill()
         gateway.send(*(gateway.write(pictures=1) for _ in range(10)))
@@ -85,7 +86,7 @@ class Faults(TownshipTest):
         gateway.send(gateway.write())
         self.wait_complete(gateway)
         self.assert_all_stored_once(gateway)
-        self.assertEqual(gateway.asked("resync")[0], {"since_seq": 1})
+        self.assertEqual(gateway.asked("resync")[0], {"since_seq": 1, "until_seq": 10, "epoch": gateway.epoch})
 
     def test_a_database_that_is_restarted(self) -> None:
         gateway = self.gateway()

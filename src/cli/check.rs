@@ -6,6 +6,8 @@ use super::{Exit, Global, block_on, output};
 use crate::config::{self, Config, SecretRef};
 use crate::pipeline::try_out::{self, Tried};
 
+const SECRET: &str = "put it where the configuration says, readable for the gateway's user alone";
+
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  gridwatch check --config new.toml --all")]
@@ -28,6 +30,12 @@ pub struct CheckArgs {
     pub all: bool,
 }
 
+impl CheckArgs {
+    /// Everything is tried.
+    pub(super) const EVERYTHING: Self =
+        Self { secrets: false, models: false, broker: false, cameras: false, all: true };
+}
+
 /// Runs the command.
 pub fn execute(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
     let (config, warnings) = match config::load(&global.config) {
@@ -47,9 +55,10 @@ pub fn execute(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
     output::line(&format!("valid: {} ({cameras}, {rules})", global.config.display()))?;
     let tried = try_named(args, &config)?;
     let failed = tried.iter().filter(|tried| tried.result.is_err()).count();
-    for Tried { what, result } in &tried {
+    for Tried { what, result, warning, .. } in &tried {
+        let warning = warning.as_ref().map(|warning| format!("; warning: {warning}")).unwrap_or_default();
         match result {
-            Ok(words) => output::line(&format!("ok: {what}: {words}"))?,
+            Ok(words) => output::line(&format!("ok: {what}: {words}{warning}"))?,
             Err(words) => output::line(&format!("failed: {what}: {words}"))?,
         }
     }
@@ -57,7 +66,7 @@ pub fn execute(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// Tries what the options ask for.
-fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec<Tried>> {
+pub(super) fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec<Tried>> {
     let mut tried = try_out::event_codes(config);
     if args.secrets || args.all {
         tried.extend(config.secrets().into_iter().map(|(what, secret)| try_secret(what, secret)));
@@ -75,12 +84,8 @@ fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec<Tried>> {
 }
 
 fn try_secret(what: String, secret: &SecretRef) -> Tried {
-    let result = match (secret.resolve(), secret.exposure()) {
-        (Ok(_), None) => Ok(format!("found ({secret})")),
-        (Ok(_), Some(exposure)) => Ok(format!("found, but {exposure}")),
-        (Err(error), _) => Err(error.to_string()),
-    };
-    Tried { what, result }
+    let result = secret.resolve().map(|_| format!("found ({secret})")).map_err(|error| error.to_string());
+    Tried::new(what, result, SECRET).warn(secret.exposure())
 }
 
 fn show_warnings(warnings: &[config::Finding]) -> Result<(), output::OutputError> {

@@ -3,10 +3,12 @@
 //! One file a command: its arguments, and an `execute` that calls the layer below.
 
 pub mod check;
+pub mod doctor;
 pub mod emit_test;
 pub mod eval;
 mod exit;
 pub mod models;
+pub mod outbox;
 pub mod output;
 pub mod probe;
 pub mod replay;
@@ -74,6 +76,11 @@ pub enum Command {
     /// Says everything that is wrong with the configuration, each with file, line, key, and what to do. With
     /// the options also tries what the configuration names. The service does this before it starts.
     Check(check::CheckArgs),
+    /// Look at everything that the gateway needs, and say what to do where something is wrong
+    ///
+    /// Does everything that `check --all` does, and looks at the clock, the disk, the store and the outbox; one
+    /// line each: pass, warn, or FAIL with what to do. Changes nothing, and may be run beside the gateway, as its user.
+    Doctor(doctor::DoctorArgs),
     /// Show what a camera's rules would have reported on a clip
     ///
     /// Runs a clip through the zones and rules of one camera, as fast as it goes, and prints the grid events
@@ -98,6 +105,11 @@ pub enum Command {
     /// Fetches models from the catalogue that is part of the program, each with its manifest, and checks size
     /// and SHA-256 before a file gets its name. docs/models.md says how to choose.
     Models(models::ModelsArgs),
+    /// Show what waits to be delivered, save it, or send it again
+    ///
+    /// Shows what the outbox holds and why it waits, saves what was not delivered from a disk that is dying, and
+    /// sends messages again. Works beside a running gateway. docs/outbox.md says what to do when.
+    Outbox(outbox::OutboxArgs),
     /// Print a schema: of events, answers, commands, or the configuration
     ///
     /// Prints one of the documents that this program keeps to, for validating, for code generators, and for
@@ -139,10 +151,12 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Run(args) => run::execute(args, global),
         Command::Check(args) => check::execute(args, global),
+        Command::Doctor(args) => doctor::execute(args, global),
         Command::Replay(args) => replay::execute(args, global),
         Command::Eval(args) => eval::execute(args),
         Command::Probe(args) => probe::execute(args),
         Command::Models(args) => models::execute(args, global),
+        Command::Outbox(args) => outbox::execute(args, global),
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
     }
@@ -186,6 +200,11 @@ pub fn load(file: &Path) -> Result<Config, config::ConfigErrors> {
         tracing::warn!("{warning}");
     }
     Ok(config)
+}
+
+/// Where a copy may be made for a moment.
+fn scratch() -> PathBuf {
+    ProcessEnvironment.var("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
 /// Runs a command's asynchronous part.

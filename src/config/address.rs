@@ -58,3 +58,9 @@ pub fn may_hold_password(url: &Url) -> bool {
     let address = url.as_str().to_ascii_lowercase();
     PASSWORD_WORDS.iter().any(|word| address.contains(word))
 }
+
+/// Whether a host is this machine: what goes there leaves it on no line.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

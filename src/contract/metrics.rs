@@ -28,7 +28,14 @@ impl Accounting {
     /// Whether every message is accounted for.
     #[must_use]
     pub fn balances(&self) -> bool {
-        self.produced == self.acknowledged + self.pending + self.superseded + self.quarantined + self.lost
+        self.difference() == 0
+    }
+
+    /// Messages written that nothing became of; less than zero if more became of them than were written.
+    #[must_use]
+    pub fn difference(&self) -> i128 {
+        let found = [self.acknowledged, self.pending, self.superseded, self.quarantined, self.lost];
+        i128::from(self.produced) - found.into_iter().map(i128::from).sum::<i128>()
     }
 }
 

@@ -19,6 +19,8 @@ pub mod ledger;
 pub mod link;
 #[cfg(feature = "ffmpeg")]
 pub mod live;
+#[cfg(feature = "ffmpeg")]
+pub mod machine;
 pub mod message;
 pub mod models;
 pub mod picture;
@@ -26,6 +28,7 @@ pub mod progress;
 pub mod publish;
 #[cfg(feature = "ffmpeg")]
 pub mod replay;
+pub mod salvage;
 pub mod see;
 #[cfg(feature = "ffmpeg")]
 pub mod test_event;

@@ -165,18 +165,25 @@ impl Spool {
     }
 
     fn replace(&self, folder: &Path, name: &str, body: &[u8]) -> io::Result<()> {
-        let path = folder.join(name);
         if !folder.exists() {
             fs::create_dir_all(folder)?;
             File::open(&self.directory)?.sync_all()?;
         }
-        let temporary = folder.join(format!(".{name}.tmp"));
-        let mut file = File::create(&temporary)?;
-        file.write_all(body)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        File::open(folder)?.sync_all()
+        write_whole(folder, name, body)
     }
+}
+
+/// Writes a file that appears whole or not at all, and survives a power cut once this has returned.
+pub fn write_whole(folder: &Path, name: &str, body: &[u8]) -> io::Result<()> {
+    let temporary = folder.join(format!(".{name}.tmp"));
+    let mut file = File::create(&temporary)?;
+    let written = file.write_all(body).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&temporary, folder.join(name))) {
+        // Half a file takes space that may be what is wanting.
+        drop(fs::remove_file(&temporary));
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
 }
 
 fn entries(folder: &Path) -> Result<Vec<DirEntry>, SpoolError> {

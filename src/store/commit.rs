@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::database::{Database, count, counter};
-use super::outbox::{SUPERSEDED, drop_message, tell_gone};
+use super::gone::tell_gone;
+use super::outbox::{SUPERSEDED, drop_message};
 use super::{Class, Commit, Draft, SnapshotUse, StoreError, incidents};
 use crate::contract::sequence::{Epoch, Seq, Stamp};
 use crate::domain::camera::CameraId;

@@ -4,19 +4,19 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::watch;
-use url::Url;
 use uuid::Uuid;
 
-use super::{AuthKey, OpenReport, StoreError, pictures};
+use super::{OpenReport, StoreError, pictures};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
 
-const APPLICATION_ID: i64 = 0x4752_4457;
-const SCHEMA_VERSION: i64 = 1;
-const FILE_NAME: &str = "gridwatch.db";
+pub(super) const APPLICATION_ID: i64 = 0x4752_4457;
+pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const FILE_NAME: &str = "gridwatch.db";
+pub(super) const LOG_NAME: &str = "gridwatch.db-wal";
 
 const SCHEMA: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -64,6 +64,8 @@ pub(super) struct Database {
     pub(super) limits: Storage,
     pub(super) next_picture: i64,
     pub(super) closed: bool,
+    /// By how much the accounting was wrong when it was looked at last.
+    pub(super) difference: i128,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -91,8 +93,18 @@ impl Database {
         make_directory(&pictures::folder(&directory))?;
         let epoch = read_epoch(&connection)?.ok_or_else(|| damaged("no epoch"))?;
         let limits = config.clone();
-        let mut database =
-            Self { connection, directory, epoch, clock, limits, next_picture: 1, closed: false, wake, _lock: lock };
+        let mut database = Self {
+            connection,
+            directory,
+            epoch,
+            clock,
+            limits,
+            next_picture: 1,
+            closed: false,
+            difference: 0,
+            wake,
+            _lock: lock,
+        };
         database.collect_garbage()?;
         let orphans_removed = database.sweep_orphans()?;
         database.ensure_ballast();
@@ -182,28 +194,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Refused logins, read without the lock and without leaving a file behind.
-pub(super) fn read_auth_failures(directory: &Path) -> Result<Vec<(AuthKey, u32)>, StoreError> {
-    let path = directory.join(FILE_NAME);
-    if !path.try_exists().map_err(|error| file_error(&path, error))? {
-        return Ok(Vec::new());
-    }
-    let mut url = Url::from_file_path(std::path::absolute(&path).map_err(|error| file_error(&path, error))?)
-        .map_err(|()| file_error(&path, std::io::ErrorKind::InvalidFilename.into()))?;
-    // Without a log nobody writes, and SQLite would make one.
-    if !directory.join("gridwatch.db-wal").exists() {
-        url.set_query(Some("immutable=1"));
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(url.as_str(), flags)?;
-    let mut statement = connection.prepare("SELECT host, account, fingerprint, failures FROM auth_stop")?;
-    let rows = statement.query_map([], |row| {
-        Ok((AuthKey { host: row.get(0)?, account: row.get(1)?, fingerprint: row.get(2)? }, row.get(3)?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {
+pub(super) fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {
     let sql = "SELECT value FROM meta WHERE key='epoch'";
     let text: Option<String> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
     Ok(text.and_then(|text| text.parse().ok()).map(Epoch))
@@ -232,7 +223,7 @@ fn set_aside(directory: &Path) -> Result<PathBuf, StoreError> {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|error| file_error(&path, error))?;
     }
-    for name in [FILE_NAME, "gridwatch.db-wal", "evidence"] {
+    for name in [FILE_NAME, LOG_NAME, "evidence"] {
         let (from, to) = (directory.join(name), directory.join(format!("{name}.bad-{number}")));
         match fs::rename(&from, to) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&from, error)),

@@ -28,6 +28,14 @@ pub(super) fn record(tx: &Connection, camera: &CameraId, step: &IncidentTransiti
     Ok(is_new)
 }
 
+/// Every step of an incident, the first one first.
+pub(super) fn timeline(connection: &Connection, event_id: Uuid) -> Result<Vec<IncidentTransition>, StoreError> {
+    let sql = "SELECT body FROM transition WHERE event_id = ?1 ORDER BY revision";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([event_id], |row| row.get::<_, String>(0))?;
+    rows.map(|row| Ok(serde_json::from_str(&row?)?)).collect()
+}
+
 /// Forgets that a verdict, or one before it, has not taken effect.
 pub(super) fn applied(tx: &Connection, event_id: Uuid, seq: u64) -> Result<(), StoreError> {
     tx.execute("DELETE FROM unapplied WHERE event_id = ?1 AND seq <= ?2", params![event_id, seq])?;
@@ -50,10 +58,7 @@ fn is_verdict(state: CaseState) -> bool {
 
 impl Database {
     pub(super) fn timeline(&mut self, event_id: Uuid) -> Result<Vec<IncidentTransition>, StoreError> {
-        let sql = "SELECT body FROM transition WHERE event_id = ?1 ORDER BY revision";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([event_id], |row| row.get::<_, String>(0))?;
-        rows.map(|row| Ok(serde_json::from_str(&row?)?)).collect()
+        timeline(&self.connection, event_id)
     }
 
     pub(super) fn latest_event(&mut self, event_id: Uuid) -> Result<Option<EventRecord>, StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! # On disk, under `state_dir`
 //! ```text
-//! lock                    held (flock) by the one process that writes here
+//! lock                    held (flock) by the one process that keeps house here
 //! gridwatch.db, -wal      SQLite, WAL, synchronous=FULL: a commit that returned survives a power cut
 //! evidence/<id>.jpg       pictures; the name is the integer key of a `picture` row
 //! evidence/<id>.tmp       a picture being written
@@ -15,11 +15,12 @@
 //! one of: has a row, is garbage, is an orphan of a crash.
 //!
 //! `outbox.id` is the local key of a message, never used twice. `outbox.seq` numbers event messages for
-//! the platform; numbers that will never be sent stand in `gone` and are told in the next event. States:
+//! the platform; numbers that will never be sent stand in `gone` and are told in the next event, those that were
+//! delivered and deleted since are named to whoever asks for them. States:
 //! ```text
 //! pending ──BrokerAcked──▶ awaiting receipt ──due again──▶ (sent again) ──receipt──▶ released
 //!    └────────Released────────────────────────────────────────────────────────────▶ released
-//!    └──Quarantined──▶ quarantined         released, quarantined ──resync──▶ pending
+//!    └──Quarantined──▶ quarantined         released, quarantined ──resync, requeue──▶ pending
 //! ```
 //! Invariant: produced = acknowledged + pending + superseded + quarantined + lost. A row that was once
 //! acknowledged stays acknowledged when it is sent again; rows and counters change in one transaction.
@@ -35,19 +36,26 @@
 //! quarter of the space is for pending messages whatever else takes it. Every message dropped is counted in
 //! the transaction that drops it.
 //!
-//! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait.
+//! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait. Other processes
+//! only read ([`Inspection`]), or take messages back in one transaction ([`Store::requeue_beside`]).
 
+mod again;
+mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod gone;
 mod incidents;
+mod inspect;
 mod outbox;
+mod pick;
 mod pictures;
 mod quota;
 mod records;
+mod requeue;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -56,18 +64,21 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::model::Storage;
-use crate::contract::command::Since;
+use crate::contract::command::{NotKept, Resent, Resync};
 use crate::contract::feedback::Feedback;
 use crate::contract::grid_event::{EvidenceEntry, Transport};
 use crate::contract::metrics::Accounting;
-use crate::contract::sequence::Seq;
+use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
 use database::Database;
+pub use inspect::{Inspection, KeptMessage, KeptPicture, MessageState, Survey, Unreadable};
+pub use pick::{Pick, PickError};
 pub use records::{
     Ack, AuthKey, Class, Commit, Draft, EventRecord, FeedbackOutcome, Housekeeping, MessageId, NewPicture, OpenReport,
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
+pub use requeue::Requeued;
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;
@@ -97,6 +108,34 @@ pub enum StoreError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// Nothing to read.
+    #[error("{0}: there is no store; is `state_dir` of [storage] the right folder, and has gridwatch run with it?")]
+    Missing(PathBuf),
+    /// Something else of that name.
+    #[error("{0}: not a database of gridwatch")]
+    NotAStore(PathBuf),
+    /// The disk or the database says no.
+    #[error("{path}: cannot be opened or read: {source}")]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Another process writes for longer than we wait.
+    #[error("{0}: another process has kept it from being written for ten seconds; try again")]
+    Busy(PathBuf),
+    /// A picture that is not what was stored.
+    #[error("{0}: damaged, its SHA-256 is another one")]
+    Altered(PathBuf),
+    /// Numbers of another life of the outbox are asked for.
+    #[error("epoch {asked} is over or was never this gateway's; its numbers are of epoch {ours}")]
+    ForeignEpoch {
+        /// That was asked for.
+        asked: Epoch,
+        /// That runs.
+        ours: Epoch,
     },
     /// Another process works here.
     #[error("{0}: in use by another gridwatch")]
@@ -232,9 +271,20 @@ impl Store {
         self.call(Database::pending).await
     }
 
-    /// Sends again what was written since, also what was quarantined. Returns how many messages that is.
-    pub async fn resync(&self, since: Since) -> Result<u64, StoreError> {
-        self.call(move |db| db.resync(since)).await
+    /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
+    pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
+        self.call(move |db| db.resync(asked)).await
+    }
+
+    /// Numbers from `first` to `last` that were given and are not kept any more.
+    pub async fn not_kept(&self, first: u64, last: u64) -> Result<Vec<NotKept>, StoreError> {
+        self.call(move |db| Ok(gone::not_kept(&db.connection, first, last, usize::MAX)?.0)).await
+    }
+
+    /// Makes messages pending again, in one transaction, from a process beside a running gateway, which finds them
+    /// at its next look into the outbox. The accounting holds: what was delivered once stays so.
+    pub fn requeue_beside(state_dir: &Path, picks: &[Pick]) -> Result<Vec<Requeued>, StoreError> {
+        requeue::requeue_beside(state_dir, picks)
     }
 
     /// Sends a picture again; false if it is not there any more.
@@ -245,6 +295,11 @@ impl Store {
     /// What became of every message.
     pub async fn accounting(&self) -> Result<Accounting, StoreError> {
         self.call(Database::accounting).await
+    }
+
+    /// How often the accounting was found wrong in this life of the outbox: never, unless there is a mistake.
+    pub async fn accounting_mismatches(&self) -> Result<u64, StoreError> {
+        self.call(Database::accounting_mismatches).await
     }
 
     /// Lost messages by reason.
@@ -296,7 +351,7 @@ impl Store {
     /// Refused logins as they were last written, for a process that must not write: neither waits for a
     /// running gateway nor changes anything. Empty if there is no database.
     pub fn read_auth_failures(config: &Storage) -> Result<Vec<(AuthKey, u32)>, StoreError> {
-        database::read_auth_failures(&config.state_dir)
+        beside::read_auth_failures(&config.state_dir)
     }
 
     /// How often this account was refused with these credentials.

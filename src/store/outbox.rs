@@ -7,17 +7,17 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::database::{Database, count, counter};
+use super::gone::record_gone;
 use super::{Ack, Class, MessageId, OutboxMessage, Pending, StoreError, pictures};
-use crate::contract::command::Since;
 use crate::contract::metrics::Accounting;
-use crate::contract::sequence::{GoneRange, GoneReason, MAX_GONE_RANGES, Seq};
+use crate::contract::sequence::Seq;
 use crate::domain::Timestamp;
 
 /// Minutes until a message without a receipt is sent again; the last one repeats.
 const RESEND_MINUTES: [i64; 4] = [5, 15, 60, 60];
 
 impl Class {
-    fn from_number(number: i64) -> Self {
+    pub(super) fn from_number(number: i64) -> Self {
         match number {
             0 => Self::Opened,
             1 => Self::Closed,
@@ -136,33 +136,6 @@ impl Database {
         Ok(Pending { ready, awaiting_receipt, next_due })
     }
 
-    pub(super) fn resync(&mut self, since: Since) -> Result<u64, StoreError> {
-        let (filter, from) = match since {
-            Since::Time(at) => ("created_ms >= ?1", at.as_millisecond()),
-            Since::Seq(seq) => {
-                let from = i64::try_from(seq).unwrap_or(i64::MAX);
-                ("event_id IN (SELECT event_id FROM outbox WHERE seq >= ?1) AND (seq IS NULL OR seq >= ?1)", from)
-            }
-        };
-        let sql = format!(
-            "UPDATE outbox SET state = 0, due_ms = NULL, sends = 0, reason = NULL WHERE state IN (1, 2, 3) AND {filter}
-             AND (evidence IS NULL OR EXISTS(SELECT 1 FROM evidence JOIN picture ON picture.id = picture
-                                             WHERE evidence.id = outbox.evidence AND present)) RETURNING seq, acked"
-        );
-        let requeued = self.transact(|tx| {
-            let mut statement = tx.prepare(&sql)?;
-            let rows =
-                statement.query_map([from], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, bool>(1)?)))?;
-            let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
-            for seq in rows.iter().filter_map(|(seq, acked)| seq.filter(|_| !acked)) {
-                is_back(tx, seq)?;
-            }
-            Ok(rows.len() as u64)
-        })?;
-        self.wake();
-        Ok(requeued)
-    }
-
     pub(super) fn requeue_evidence(&mut self, event_id: Uuid, name: &str) -> Result<bool, StoreError> {
         let changed = self.connection.execute(
             "UPDATE outbox SET state = 0 WHERE evidence IN (SELECT evidence.id FROM evidence
@@ -174,19 +147,7 @@ impl Database {
     }
 
     pub(super) fn accounting(&mut self) -> Result<Accounting, StoreError> {
-        let connection = &self.connection;
-        let sql = "SELECT count(*) FILTER (WHERE acked), count(*) FILTER (WHERE NOT acked AND state < 2),
-                   count(*) FILTER (WHERE NOT acked AND state = 3) FROM outbox";
-        let (acked, pending, quarantined): (u64, u64, u64) =
-            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(Accounting {
-            produced: counter(connection, "produced")?,
-            acknowledged: acked + counter(connection, "acknowledged_purged")?,
-            pending,
-            superseded: counter(connection, "superseded")?,
-            quarantined,
-            lost: connection.query_row("SELECT coalesce(sum(n), 0) FROM loss", [], |row| row.get(0))?,
-        })
+        accounting(&self.connection)
     }
 
     pub(super) fn losses(&mut self) -> Result<Vec<(String, u64)>, StoreError> {
@@ -200,7 +161,24 @@ impl Database {
     }
 }
 
+/// What became of every message, counted in the same moment.
+pub(super) fn accounting(connection: &Connection) -> Result<Accounting, StoreError> {
+    let sql = "SELECT count(*) FILTER (WHERE acked), count(*) FILTER (WHERE NOT acked AND state < 2),
+               count(*) FILTER (WHERE NOT acked AND state = 3) FROM outbox";
+    let (acked, pending, quarantined): (u64, u64, u64) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(Accounting {
+        produced: counter(connection, "produced")?,
+        acknowledged: acked + counter(connection, "acknowledged_purged")?,
+        pending,
+        superseded: counter(connection, "superseded")?,
+        quarantined,
+        lost: connection.query_row("SELECT coalesce(sum(n), 0) FROM loss", [], |row| row.get(0))?,
+    })
+}
+
 pub(super) const SUPERSEDED: &str = "superseded";
+pub(super) const QUARANTINED: &str = "quarantined";
 
 /// Deletes a message and counts it in the same transaction.
 pub(super) fn drop_message(tx: &Connection, id: i64, reason: &str, now: i64) -> Result<(), StoreError> {
@@ -220,50 +198,6 @@ pub(super) fn drop_message(tx: &Connection, id: i64, reason: &str, now: i64) -> 
         )?;
     }
     seq.map_or(Ok(()), |seq| record_gone(tx, seq, if reason == SUPERSEDED { SUPERSEDED } else { "lost" }))
-}
-
-fn record_gone(tx: &Connection, seq: i64, reason: &str) -> Result<(), StoreError> {
-    // What this message would have told has to be told by another.
-    tx.execute("UPDATE gone SET told = NULL WHERE told = ?1", [seq])?;
-    let sql = "UPDATE gone SET last = ?1 WHERE last = ?1 - 1 AND reason = ?2 AND told IS NULL";
-    if tx.execute(sql, params![seq, reason])? == 0 {
-        tx.execute("INSERT OR REPLACE INTO gone VALUES(?1, ?1, ?2, NULL)", params![seq, reason])?;
-    }
-    Ok(())
-}
-
-/// Takes a number out of the ranges that are to be told; told ones stand, and the message comes after all.
-fn is_back(tx: &Connection, seq: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM gone WHERE ?1 BETWEEN first AND last AND told IS NULL RETURNING first, last, reason";
-    let range = tx.query_row(sql, [seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-    let Some((first, last, reason)): Option<(i64, i64, String)> = range else { return Ok(()) };
-    for (first, last) in [(first, seq - 1), (seq + 1, last)] {
-        if first <= last {
-            tx.execute("INSERT INTO gone VALUES(?1, ?2, ?3, NULL)", params![first, last, reason])?;
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn tell_gone(tx: &Connection, by: Seq) -> Result<Vec<GoneRange>, StoreError> {
-    let mut statement =
-        tx.prepare_cached("SELECT first, last, reason FROM gone WHERE told IS NULL ORDER BY first LIMIT ?1")?;
-    let rows =
-        statement.query_map([MAX_GONE_RANGES], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))?;
-    let mut told = Vec::new();
-    for row in rows {
-        let (from, to, reason) = row?;
-        let reason = match reason.as_str() {
-            SUPERSEDED => GoneReason::Superseded,
-            "quarantined" => GoneReason::Quarantined,
-            _ => GoneReason::Lost,
-        };
-        told.push(GoneRange { from: Seq(from), to: Seq(to), reason });
-    }
-    for range in &told {
-        tx.execute("UPDATE gone SET told = ?1 WHERE first = ?2", params![by.0, range.from.0])?;
-    }
-    Ok(told)
 }
 
 fn broker_has(tx: &Connection, id: i64, now: i64) -> Result<(), StoreError> {
@@ -290,12 +224,12 @@ fn quarantine(tx: &Connection, id: i64, reason: &str) -> Result<(), StoreError> 
     let row: Option<(Option<i64>, bool)> =
         tx.query_row(sql, params![id, reason], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     match row {
-        Some((Some(seq), false)) => record_gone(tx, seq, "quarantined"),
+        Some((Some(seq), false)) => record_gone(tx, seq, QUARANTINED),
         _ => Ok(()),
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string");

@@ -5,12 +5,15 @@ use std::fs::{self, File};
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use super::database::{Database, file_error};
+use super::database::{Database, count, counter, file_error};
 use super::{Housekeeping, StoreError, outbox, pictures};
+use crate::contract::metrics::Accounting;
 use crate::domain::camera::CameraId;
 
 /// Space to fall back on when the disk is full, in bytes.
 const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
+/// Counts how often the accounting was found wrong.
+const MISMATCHES: &str = "accounting_mismatches";
 /// Free space below which the ballast is not made again.
 const BALLAST_NEEDS_FREE: u64 = 4 * BALLAST_BYTES;
 /// Messages, steps or incidents given up at a time.
@@ -60,14 +63,44 @@ impl Database {
         self.collect_garbage()?;
         self.ensure_ballast();
         let accounting = self.accounting()?;
-        if !accounting.balances() {
-            tracing::error!(?accounting, "the outbox's accounting does not balance");
-        }
-        let messages_lost = accounting.lost - lost_before;
+        self.watch(&accounting)?;
+        let messages_lost = accounting.lost.saturating_sub(lost_before);
         if messages_lost > 0 {
             tracing::warn!(messages = messages_lost, "given up for space");
         }
         Ok(Housekeeping { pictures_removed, messages_lost, balanced: accounting.balances() })
+    }
+
+    /// Says once, and counts, that a message has vanished or is counted twice. The program goes on: what it holds is
+    /// delivered all the same.
+    fn watch(&mut self, accounting: &Accounting) -> Result<(), StoreError> {
+        let difference = accounting.difference();
+        if difference == self.difference {
+            return Ok(());
+        }
+        if difference == 0 {
+            tracing::warn!("the outbox's accounting balances again");
+        } else {
+            let Accounting { produced, acknowledged, pending, superseded, quarantined, lost } = *accounting;
+            tracing::error!(
+                produced,
+                acknowledged,
+                pending,
+                superseded,
+                quarantined,
+                lost,
+                %difference,
+                "the outbox's accounting does not balance"
+            );
+            count(&self.connection, MISMATCHES, 1)?;
+        }
+        self.difference = difference;
+        Ok(())
+    }
+
+    /// How often the accounting was found wrong in this life of the outbox.
+    pub(super) fn accounting_mismatches(&mut self) -> Result<u64, StoreError> {
+        counter(&self.connection, MISMATCHES)
     }
 
     /// Keeps the pictures within their limit after something that is durable. What goes wrong here is done

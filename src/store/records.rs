@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::contract::feedback::Feedback;
@@ -60,7 +61,8 @@ pub struct PictureMeta {
 }
 
 /// Lane of a message, most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// First report of an incident.
     Opened = 0,
@@ -69,6 +71,7 @@ pub enum Class {
     /// Anything between; a newer revision supersedes one that was never sent.
     Update = 2,
     /// A picture.
+    #[serde(rename = "picture")]
     Evidence = 3,
 }
 

@@ -22,7 +22,7 @@ fn root() -> PathBuf {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["run", "check", "replay", "eval", "probe", "models", "schema", "emit-test"] {
+    for command in ["run", "check", "doctor", "replay", "eval", "probe", "models", "outbox", "schema", "emit-test"] {
         let (code, help, _) = output(&mut gridwatch([command, "--help"]));
         assert_eq!(code, 0, "{command}");
         assert!(help.contains(&format!("Usage: gridwatch {command}")), "{help}");
@@ -77,7 +77,8 @@ fn broken_configurations_are_explained() {
 
 #[test]
 fn a_missing_configuration_is_named() {
-    for command in [&["check"][..], &["run"], &["emit-test"], &["replay", "--camera", "east", "clip.mp4"]] {
+    for command in [&["check"][..], &["doctor"], &["run"], &["emit-test"], &["replay", "--camera", "east", "clip.mp4"]]
+    {
         let (code, stdout, stderr) = output(gridwatch(command).args(["--config", "nowhere.toml"]));
         assert_eq!(code, 3, "{command:?}");
         assert!(format!("{stdout}{stderr}").contains("nowhere.toml: cannot be opened"), "{stdout}{stderr}");

@@ -5,12 +5,14 @@ mod cli;
 mod clips;
 mod demo;
 mod detection;
+mod doctor;
 mod evaluation;
 mod evidence;
 mod main_job;
 mod media;
 mod models;
 mod mqtt;
+mod outbox;
 mod replay;
 #[cfg(feature = "onnx")]
 mod runtime;

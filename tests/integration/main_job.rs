@@ -152,6 +152,16 @@ async fn talk(platform: &Platform, opened: &[Value]) {
         platform.wait(&original.topic, 60, |seen| seen.iter().skip(before).find(again).map(drop)).await;
     }
 
+    // Exactly one number, and none of an outbox that is not this one.
+    let sequence = &opened[0]["sequence"];
+    let one = json!({ "since_seq": sequence["seq"], "until_seq": sequence["seq"], "epoch": sequence["epoch"] });
+    let answer = platform.command("resync", &one.to_string()).await;
+    assert_eq!((&answer["status"], &answer["result"]["not_kept"]), (&json!("ok"), &json!([])), "{answer:#}");
+    let foreign = json!({ "since_seq": 1, "epoch": opened[0]["event_id"] });
+    let answer = platform.command("resync", &foreign.to_string()).await;
+    assert_eq!((&answer["status"], &answer["result"]), (&json!("refused"), &Value::Null), "{answer:#}");
+    assert!(answer["detail"].as_str().unwrap().contains(sequence["epoch"].as_str().unwrap()), "{answer:#}");
+
     let picture = &opened[0]["evidence"][0]["id"];
     let request = json!({ "event_id": opened[0]["event_id"], "id": picture }).to_string();
     assert_eq!(platform.command("get-evidence", &request).await["status"], "ok");

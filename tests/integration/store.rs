@@ -1,6 +1,8 @@
 //! Integration tests: store.
 
+mod accounting;
 mod incidents;
+mod numbers;
 mod outbox_model;
 mod space;
 
@@ -159,8 +161,8 @@ async fn receipts_resync_and_feedback() {
     assert_eq!(store.next_batch(4, Vec::new()).await.unwrap(), sent, "the same bytes again");
     assert_eq!(store.receipt(event(1), 1).await.unwrap(), 1);
     assert_eq!(store.accounting().await.unwrap().acknowledged, 1);
-    assert_eq!(store.resync(Since::Seq(2)).await.unwrap(), 0);
-    assert_eq!(store.resync(Since::Seq(1)).await.unwrap(), 1);
+    assert_eq!(store.resync(Since::Seq(2).into()).await.unwrap().messages, 0);
+    assert_eq!(store.resync(Since::Seq(1).into()).await.unwrap().messages, 1);
     assert_eq!(store.next_batch(4, Vec::new()).await.unwrap(), sent);
     assert_eq!(store.accounting().await.unwrap().acknowledged, 1, "sent again, yet acknowledged once");
 

@@ -96,21 +96,13 @@ fn describe(name: &str, manifest: &Manifest, entry: Option<&Entry>) -> Listed {
     }
 }
 
-/// Lines with the columns under their headings; the last column is as wide as it likes.
 fn table(listed: &[Listed]) -> Vec<String> {
     let row = |model: &Listed| {
         let size = model.bytes.map_or("-".to_owned(), mebibytes);
         let [licence, decoder, here] = [&model.licence, model.decoder, model.here.word()].map(str::to_owned);
         [model.name.clone(), size, model.input.clone(), licence, decoder, here, model.roles.join(" ")]
     };
-    let rows: Vec<[String; 7]> = std::iter::once(HEADINGS.map(str::to_owned)).chain(listed.iter().map(row)).collect();
-    let widths: [usize; 7] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    let line = |row: &[String; 7]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
+    output::table(HEADINGS, listed.iter().map(row))
 }
 
 fn remarks(model: &Listed) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Refused, Site, secret};
+use crate::config::address::is_loopback;
 use crate::config::model::{Delivery, Mqtt, Storage, Tls};
 use crate::config::raw::delivery::{RawMqtt, RawSpool, RawTls};
 use crate::config::section::Section;
@@ -60,10 +61,6 @@ fn is_host(host: &str, section: &Section) -> bool {
         section.error("host", "is not a host name or address", advice);
     }
     bare
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn root_topic(topic: String, section: &Section) -> Option<String> {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::contract::command::{Command, Response, Since, Status};
+use crate::contract::command::{Command, Response, Resync, Status};
 use crate::contract::feedback::{CaseState, Feedback};
 use crate::contract::time::SiteTime;
 use crate::domain::budget::AlertBudget;
@@ -89,7 +89,7 @@ impl Desk {
     async fn carry_out(&self, command: Command) -> Outcome {
         let done = match command {
             Command::Ping => Ok((Status::Ok, None, None)),
-            Command::Resync(since) => self.resync(since).await,
+            Command::Resync(asked) => self.resync(asked).await,
             Command::Verify { event_id } => self.verify(event_id).await,
             Command::GetEvidence { event_id, id } => self.evidence(event_id, &id).await,
             Command::Unsupported(name) => {
@@ -99,9 +99,11 @@ impl Desk {
         done.unwrap_or_else(|error| (Status::Failed, Some(error.to_string()), None))
     }
 
-    async fn resync(&self, since: Since) -> Result<Outcome, StoreError> {
-        let messages = self.store.resync(since).await?;
-        Ok((Status::Ok, None, Some(json!({ "messages": messages }))))
+    async fn resync(&self, asked: Resync) -> Result<Outcome, StoreError> {
+        match self.store.resync(asked).await {
+            Err(foreign @ StoreError::ForeignEpoch { .. }) => Ok((Status::Refused, Some(foreign.to_string()), None)),
+            resent => Ok((Status::Ok, None, Some(json!(resent?)))),
+        }
     }
 
     /// An event that is closed is looked at like any other, as with `handled`; its answer repeats the end.

@@ -22,6 +22,7 @@ pub async fn collect(
     let mut counters = BTreeMap::new();
     let held_back = budget.lock().unwrap_or_else(PoisonError::into_inner).held_back();
     counters.insert("alert_budget_held_back".to_owned(), held_back);
+    counters.insert("accounting_mismatches".to_owned(), store.accounting_mismatches().await?);
     let cameras = descriptions.board.read();
     counters.insert("looks".to_owned(), cameras.values().map(|facts| facts.looks).sum());
     counters.insert("looks_failed".to_owned(), cameras.values().map(|facts| facts.looks_failed).sum());

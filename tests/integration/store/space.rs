@@ -8,7 +8,7 @@ use gridwatch::config::model::Storage;
 use gridwatch::contract::command::Since;
 use gridwatch::contract::grid_event::Transport;
 use gridwatch::domain::incident::{CloseReason, Phase, SnapshotId};
-use gridwatch::store::{Ack, Class, Store};
+use gridwatch::store::{Ack, Class, Pick, Store};
 
 use super::{camera, clock, commit_of, event, open, opened_with_picture, picture, pictures_on_disk, storage};
 
@@ -23,7 +23,7 @@ async fn resync_takes_quarantined_messages_back() {
     let refused = |m: &gridwatch::store::OutboxMessage| (m.id, Ack::Quarantined { reason: "no right".to_owned() });
     store.acknowledge(batch.iter().map(refused).collect()).await.unwrap();
     assert_eq!(store.accounting().await.unwrap().quarantined, 3);
-    assert_eq!(store.resync(Since::Seq(2)).await.unwrap(), 2);
+    assert_eq!(store.resync(Since::Seq(2).into()).await.unwrap().messages, 2);
     let accounting = store.accounting().await.unwrap();
     assert_eq!((accounting.quarantined, accounting.pending, accounting.balances()), (1, 2, true));
     store.commit(commit_of(event(4), 1, Phase::Opened)).await.unwrap();
@@ -110,4 +110,30 @@ async fn timelines_go_before_messages_and_never_all_messages() {
     assert_eq!(store.housekeep().await.unwrap().messages_lost, 0);
     let left = store.next_batch(9, Vec::new()).await.unwrap();
     assert_eq!(left.iter().filter(|message| message.class == Class::Opened).count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_taken_back_beside_a_store_that_is_busy() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path());
+    let writer = store.clone();
+    let writing = tokio::spawn(async move {
+        for n in 1..=150 {
+            writer.commit(commit_of(event(n), 1, Phase::Opened)).await.unwrap();
+            let batch = writer.next_batch(1, Vec::new()).await.unwrap();
+            let refused = |m: &gridwatch::store::OutboxMessage| (m.id, Ack::Quarantined { reason: "no".to_owned() });
+            writer.acknowledge(batch.iter().map(refused).collect()).await.unwrap();
+        }
+    });
+    let folder = directory.path().to_owned();
+    let taken = tokio::task::spawn_blocking(move || {
+        let mut taken = 0;
+        while !writing.is_finished() {
+            taken += Store::requeue_beside(&folder, &[Pick::Quarantined]).unwrap()[0].again;
+        }
+        taken
+    });
+    assert!(taken.await.unwrap() > 0);
+    let accounting = store.accounting().await.unwrap();
+    assert_eq!((accounting.produced, accounting.lost, accounting.balances()), (150, 0, true));
 }
