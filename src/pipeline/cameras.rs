@@ -101,28 +101,39 @@ impl<'a> CameraStarter<'a> {
 
     /// Words that were recorded when the program stopped, but had no effect yet.
     async fn tell_unapplied(&self, camera: &CameraId, inputs: &mpsc::Sender<CameraInput>) -> anyhow::Result<()> {
-        for feedback in self.shared.store.unapplied_feedback(camera.clone()).await?.into_iter().take(INPUTS) {
-            let Some(verdict) = verdict(&feedback) else { continue };
-            let word = Feedback { event_id: feedback.event_id, verdict };
-            let (seq, at) = (Some(feedback.seq), self.shared.clock.now());
-            let input = CameraInput::Feedback { feedback: word, seq, at, known: None };
+        for (feedback, seq) in unheard(self.shared, camera).await?.into_iter().take(INPUTS) {
+            let (seq, at) = (Some(seq), self.shared.clock.now());
+            let input = CameraInput::Feedback { feedback, seq, at, known: None };
             inputs.try_send(input).context("telling a camera what the platform said")?;
         }
         Ok(())
     }
 }
 
+/// Words of the platform that are on record and had no effect yet, with their numbers.
+async fn unheard(shared: &Shared, camera: &CameraId) -> anyhow::Result<Vec<(Feedback, u64)>> {
+    let recorded = shared.store.unapplied_feedback(camera.clone()).await.context("reading what the platform said")?;
+    let words = recorded.iter().filter_map(|feedback| {
+        let word = Feedback { event_id: feedback.event_id, verdict: verdict(feedback)? };
+        Some((word, feedback.seq))
+    });
+    Ok(words.collect())
+}
+
 /// The analyzer with what it knew when the program last stopped.
 async fn restore(shared: &Shared, camera: &Camera, model: &ModelInfo) -> anyhow::Result<CameraAnalyzer> {
     let now = shared.clock.now();
     let text = shared.store.load_analyzer(camera.id.clone()).await.context("reading a camera's state")?;
-    let saved: Option<AnalyzerState> = text.and_then(|text| {
+    let mut saved: Option<AnalyzerState> = text.and_then(|text| {
         serde_json::from_str(&text)
             .inspect_err(|error| tracing::warn!(camera = %camera.id, %error, "the kept state is of another version and is dropped"))
             .ok()
     });
     if let Some(ahead) = saved.as_ref().map(AnalyzerState::as_of).filter(|as_of| *as_of > now) {
         tracing::warn!(camera = %camera.id, kept = %ahead, %now, "the clock was set back; kept times are moved with it");
+    }
+    for word in unheard(shared, &camera.id).await? {
+        saved.iter_mut().for_each(|saved| saved.note_question(&word.0));
     }
     let ids = RandomIds(rand::random::<[u8; 10]>);
     Ok(CameraAnalyzer::new(analyzer_config(camera, model), Box::new(ids), saved, now))
@@ -178,6 +189,9 @@ pub async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::
         let mut analyzer = restore(shared, &gone, &models::no_model()).await?;
         let mut sink = StoreSink::new(Arc::new(gone), models::no_model(), shared.clone());
         settle(shared, id, &mut analyzer, &mut sink).await?;
+        for (word, seq) in unheard(shared, id).await? {
+            sink.heard(word.event_id, Some(seq), analyzer.save()).await;
+        }
         sink.finish(analyzer.save()).await;
         tracing::info!(camera = %id, "the camera is not configured any more");
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::LOST_AFTER;
 use super::watch::WatchRecord;
 use crate::domain::Timestamp;
+use crate::domain::feedback::Feedback;
 use crate::domain::scene::{ViewMonitor, ViewState};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::{after, before, elapsed};
@@ -29,6 +30,13 @@ impl AnalyzerState {
     #[must_use]
     pub fn as_of(&self) -> Timestamp {
         self.core.now
+    }
+
+    /// What the platform asked before the program stopped, and no analyzer has heard yet: where nobody watches the
+    /// incident any more, its end is the answer.
+    pub fn note_question(&mut self, feedback: &Feedback) {
+        let at = self.as_of();
+        self.watches.iter_mut().for_each(|record| record.note_question(feedback, at));
     }
 
     /// The state as it would be, had everything happened earlier by what it is ahead of `now`: every

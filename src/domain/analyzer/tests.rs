@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 
 use super::scenario::{OnGround, Street, at, crowding, dumping, encroachment, scene, stall};
 use super::*;
-use crate::domain::incident::{EvidenceRole, Phase};
+use crate::domain::feedback::Verdict;
+use crate::domain::incident::{EvidenceRole, Phase, VerificationResult};
 use crate::domain::schedule::{Days, Schedule, Window};
 
 fn rules() -> Vec<Rule> {
@@ -33,6 +34,20 @@ fn a_removed_rule_ends_its_incident_at_once() {
     let after = Street::continued(kept, Some(before.analyzer.save()), at(230));
     let [closed] = after.transitions.as_slice() else { panic!("{:?}", after.phases()) };
     assert_eq!((closed.phase, closed.at), (Phase::Closed(CloseReason::RuleDisabled), at(230)));
+}
+
+/// The power went between the platform's word and the analyzer's hearing it.
+#[test]
+fn what_was_asked_of_a_removed_rule_is_answered_by_its_end() {
+    let mut before = Street::new(rules());
+    before.watch(0..200, |_| vec![stall(0.4)]);
+    let mut saved = before.analyzer.save();
+    let verdict = Verdict::Handled { verify: true, seq: Some(7) };
+    saved.note_question(&Feedback { event_id: before.transitions[0].event_id, verdict });
+    let after = Street::continued(rules().into_iter().skip(1).collect(), Some(saved), at(230));
+    let [closed] = after.transitions.as_slice() else { panic!("{:?}", after.phases()) };
+    assert_eq!(closed.phase, Phase::Closed(CloseReason::RuleDisabled));
+    assert_eq!(closed.verification.as_ref().map(|answer| answer.result), Some(VerificationResult::CannotTell));
 }
 
 #[test]

@@ -252,6 +252,13 @@ pub(super) fn spoken_for(watches: &[Watch], own: usize) -> SpokenFor {
 }
 
 impl WatchRecord {
+    /// See [`super::AnalyzerState::note_question`].
+    pub(super) fn note_question(&mut self, feedback: &Feedback, at: Timestamp) {
+        if self.lifecycle.is_about(feedback.event_id) {
+            self.lifecycle.note_question(feedback.verdict, at);
+        }
+    }
+
     /// Ends what was going on: nobody watches it any more.
     pub(super) fn disable(mut self, at: Timestamp, desk: &mut Desk<'_>) {
         self.lifecycle.close(CloseReason::RuleDisabled, at, None, desk);

@@ -218,9 +218,7 @@ impl Lifecycle {
                 let closed = self.close(CloseReason::Retracted, at, None, desk);
                 return if closed { Outcome::Closed(CloseReason::Retracted) } else { Outcome::None };
             }
-            Verdict::Handled { verify: false, .. } => {}
-            Verdict::Handled { verify: true, seq } => self.verify(after(at, VERIFY_AFTER), seq),
-            Verdict::Verify { seq } => self.verify(at, seq),
+            Verdict::Handled { .. } | Verdict::Verify { .. } => self.note_question(feedback.verdict, at),
             Verdict::Closed => {
                 if let Some(incident) = &mut self.open {
                     incident.settle(at);
@@ -230,6 +228,15 @@ impl Lifecycle {
             }
         }
         Outcome::None
+    }
+
+    /// A look is wanted that says how things stand; the incident's end answers as well.
+    pub(crate) fn note_question(&mut self, verdict: Verdict, at: Timestamp) {
+        match verdict {
+            Verdict::Handled { verify: true, seq } => self.verify(after(at, VERIFY_AFTER), seq),
+            Verdict::Verify { seq } => self.verify(at, seq),
+            Verdict::Handled { verify: false, .. } | Verdict::Rejected | Verdict::FalseAlarm | Verdict::Closed => {}
+        }
     }
 
     fn verify(&mut self, due: Timestamp, seq: Option<u64>) {
