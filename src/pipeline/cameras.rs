@@ -132,8 +132,10 @@ async fn restore(shared: &Shared, camera: &Camera, model: &ModelInfo) -> anyhow:
     if let Some(ahead) = saved.as_ref().map(AnalyzerState::as_of).filter(|as_of| *as_of > now) {
         tracing::warn!(camera = %camera.id, kept = %ahead, %now, "the clock was set back; kept times are moved with it");
     }
-    for word in unheard(shared, &camera.id).await? {
-        saved.iter_mut().for_each(|saved| saved.note_question(&word.0));
+    if let Some(saved) = &mut saved {
+        for (word, _) in unheard(shared, &camera.id).await? {
+            saved.note_question(&word);
+        }
     }
     let ids = RandomIds(rand::random::<[u8; 10]>);
     Ok(CameraAnalyzer::new(analyzer_config(camera, model), Box::new(ids), saved, now))

@@ -36,7 +36,9 @@ impl AnalyzerState {
     /// incident any more, its end is the answer.
     pub fn note_question(&mut self, feedback: &Feedback) {
         let at = self.as_of();
-        self.watches.iter_mut().for_each(|record| record.note_question(feedback, at));
+        for record in &mut self.watches {
+            record.note_question(feedback, at);
+        }
     }
 
     /// The state as it would be, had everything happened earlier by what it is ahead of `now`: every
