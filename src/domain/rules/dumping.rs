@@ -42,9 +42,6 @@ const VISIT_LEAD: Duration = Duration::from_secs(60);
 /// A candidate without any difference is given up after at least this.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
-/// Of the least change, what is enough where a vehicle has stopped.
-const BY_VEHICLE: f64 = 0.4;
-
 /// Roles that stand on the ground for a while and say nothing of what lies there.
 const PASSING: [Role; 7] =
     [Role::Person, Role::Vehicle, Role::Truck, Role::Tricycle, Role::Cycle, Role::Stall, Role::Umbrella];
@@ -86,9 +83,7 @@ impl Dumping {
         let pile = pile_score(look, rule, zone);
         let heap = self.heap(look.at, rule, &reading);
         let rough = !reading.even || pile > 0.0;
-        let by_vehicle = self.candidate.as_ref().is_some_and(|candidate| candidate.by_vehicle);
-        let enough = rule.min_changed_ratio * if by_vehicle { BY_VEHICLE } else { 1.0 };
-        let differs = reading.added && rough && reading.changed_ratio >= enough;
+        let differs = reading.added && rough && reading.changed_ratio >= rule.min_changed_ratio;
         let comes_by_itself = differs && pile > 0.0 || rule.report_state && (differs || heap.is_some());
         if comes_by_itself && self.candidate.is_none() {
             self.candidate = Some(Candidate::new(look.at, self.before.take()));
