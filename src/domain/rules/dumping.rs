@@ -6,7 +6,9 @@
 //!     ▲            nothing differs any more, dwell after the visit             │ ground differs, free of
 //!     └────────────────────────────────────────────────────────────────────────┘ people, for dwell
 //! ```
-//! While there is a candidate or an incident the baseline is frozen where the ground differs.
+//! While there is a candidate or an incident the baseline is frozen where the ground differs. A new heap that the
+//! detector finds steadily counts as ground that differs; a detector that would find heaps has to find one where
+//! only the ground differs and no vehicle has stopped.
 
 mod candidate;
 mod heaps;
