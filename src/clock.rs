@@ -53,8 +53,15 @@ impl SystemClock {
     /// Anchored to the wall clock as it stands.
     #[must_use]
     pub fn new() -> Self {
+        Self::started_at(Timestamp::now())
+    }
+
+    /// Anchored to what another process of this machine says the time is just now: the two then agree, also
+    /// when the wall clock has been set back since the other one started.
+    #[must_use]
+    pub fn started_at(now: Timestamp) -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let anchor = Anchor { wall: Timestamp::now(), monotonic: Instant::now() };
+        let anchor = Anchor { wall: now, monotonic: Instant::now() };
         Self { anchor: Arc::new(Mutex::new(anchor)), boot_id: boot_id.trim().into() }
     }
 }

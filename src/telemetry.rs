@@ -26,6 +26,16 @@ pub enum LogFormat {
     Json,
 }
 
+impl fmt::Display for LogFormat {
+    /// As on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        })
+    }
+}
+
 /// A log that cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {

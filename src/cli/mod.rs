@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod emit_test;
 pub mod eval;
 mod exit;
+pub mod media_worker;
 pub mod models;
 pub mod outbox;
 pub mod output;
@@ -71,6 +72,9 @@ pub enum Command {
     ///
     /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way.
     Run(run::RunArgs),
+    /// Read cameras for a running gateway, which starts this by itself
+    #[command(hide = true)]
+    MediaWorker,
     /// Say what is wrong with the configuration and with what it names
     ///
     /// Says everything that is wrong with the configuration, each with file, line, key, and what to do. With
@@ -150,6 +154,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
     match &cli.command {
         Command::Run(args) => run::execute(args, global),
+        Command::MediaWorker => media_worker::execute(),
         Command::Check(args) => check::execute(args, global),
         Command::Doctor(args) => doctor::execute(args, global),
         Command::Replay(args) => replay::execute(args, global),

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::media::workers::Program;
 use crate::pipeline::live::Live;
 use notify::{Notice, notify};
 
@@ -25,25 +26,25 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// How often the service manager hears from us.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Runs until a signal asks to stop; an error means that the program could not start, or could not
+/// Runs until a signal asks to stop, with media workers that are started as `workers` says; an error means that the program could not start, or could not
 /// stop in time.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config, workers: Program) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(config, workers));
     // A blocking call that hangs (a disk, a decoder) must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, workers: Program) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let live = Live::start(config, clock).await?;
+    let live = Live::start(config, clock, workers).await?;
     notify(&Notice::Ready);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {

@@ -19,7 +19,7 @@ use crate::domain::incident::{IncidentTransition, SnapshotRequest};
 use crate::domain::lifecycle::orphaned;
 use crate::inference::ModelInfo;
 use crate::media::boundary::{ResolvedSource, StreamReport, WatchCamera};
-use crate::media::live::Media;
+use crate::media::workers::Workers;
 use crate::pipeline::analyze::{CameraInput, CameraLoop, IncidentSink, Timers};
 use crate::pipeline::deliver::{Shared, StoreSink};
 use crate::pipeline::infer::Inferrer;
@@ -39,7 +39,7 @@ pub struct CameraStarter<'a> {
     /// What all of them share.
     pub shared: &'a Shared,
     /// Where pictures come from.
-    pub media: &'a Media,
+    pub media: &'a Workers,
     /// Who looks.
     pub inferrer: Inferrer,
     /// Ends all of them.
@@ -53,7 +53,7 @@ pub struct CameraStarter<'a> {
 impl<'a> CameraStarter<'a> {
     /// None started yet.
     #[must_use]
-    pub fn new(shared: &'a Shared, media: &'a Media, inferrer: Inferrer) -> Self {
+    pub fn new(shared: &'a Shared, media: &'a Workers, inferrer: Inferrer) -> Self {
         let (stop, tasks, inputs) = (CancellationToken::new(), JoinSet::new(), BTreeMap::new());
         Self { shared, media, inferrer, stop, tasks, inputs }
     }

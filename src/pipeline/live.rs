@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Delivery};
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::StreamState;
-use crate::media::live::{Media, MediaOptions};
+use crate::media::live::MediaOptions;
+use crate::media::workers::{Program, Workers};
 use crate::pipeline::board::Board;
 use crate::pipeline::cameras::{CameraStarter, close_removed_cameras};
 use crate::pipeline::deliver::Shared;
@@ -34,7 +35,7 @@ const PUBLISHER_STOP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Live {
     store: Store,
-    media: Media,
+    media: Workers,
     cameras: JoinSet<()>,
     inference: InferenceThread,
     publisher: JoinHandle<()>,
@@ -47,7 +48,7 @@ pub struct Live {
 impl Live {
     /// Opens the store, loads the models, and starts everything. When this returns, the box works as
     /// far as it depends on itself; cameras and broker may still be missing.
-    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, clock: Arc<dyn Clock>, workers: Program) -> anyhow::Result<Self> {
         let started_at = clock.now();
         let writer = Arc::new(EventWriter::new(&config)?);
         let loaded = models::load(&config)?;
@@ -68,7 +69,7 @@ impl Live {
         };
         let removed = close_removed_cameras(&config, &shared).await?;
         let ledger = Arc::new(StoreLedger::new(store.clone()));
-        let media = Media::start(MediaOptions::default(), Arc::clone(&clock), ledger)?;
+        let media = Workers::start(workers, MediaOptions::default(), Arc::clone(&clock), ledger);
         let (facts, runtime_version) = (loaded.facts, loaded.runtime_version);
         let (inference, inferrer) =
             InferenceThread::start(loaded.detectors, config.cameras.len(), shared.progress.clone())?;
@@ -98,9 +99,7 @@ impl Live {
     /// Stages that do not move any more: only a restart helps.
     #[must_use]
     pub fn stuck(&self) -> Vec<Stage> {
-        let mut stuck = self.shared.progress.stale();
-        stuck.extend(self.media.decoding_is_stuck().then_some(Stage::Decode));
-        stuck
+        self.shared.progress.stale()
     }
 
     /// One line for `systemctl status`.

@@ -4,6 +4,7 @@ mod clip;
 mod live;
 mod login;
 mod trouble;
+mod workers;
 
 use std::path::Path;
 use std::sync::Arc;
