@@ -214,7 +214,7 @@ impl FrameMemory {
         let pixels = u64::from(width) * u64::from(height);
         let chroma = u64::from(width.div_ceil(2)) * u64::from(height.div_ceil(2));
         let bytes = pixels.saturating_add(chroma.saturating_mul(2));
-        if slot >= SLOTS || pixels == 0 || bytes > self.slot_bytes {
+        if slot >= SLOTS || pixels == 0 || pixels > self.slot_bytes / 2 || bytes > self.slot_bytes {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a picture that fits no slot"));
         }
         let mut at = self.start(slot);

@@ -87,7 +87,7 @@ impl Watched {
     /// Returns when a picture is wanted or the camera is to be left alone. Cancel-safe.
     async fn news(&self) {
         if self.ended {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         tokio::select! {
             () = self.mailbox.asked() => {}
