@@ -1,5 +1,6 @@
 //! The media folder against real and scripted cameras, and clips.
 
+mod changes;
 mod clip;
 mod live;
 mod login;

@@ -3,6 +3,8 @@
 #![allow(clippy::cast_precision_loss, reason = "paces of a few digits")]
 #![allow(clippy::disallowed_methods, reason = "a camera keeps its own time, and may block its own thread")]
 
+mod rtp;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -12,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 use url::Url;
+
+use rtp::{Sender, mutate, pictures};
 
 /// What the camera does with its next connections; those that are open are closed at a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +70,13 @@ pub(crate) struct HostileCamera {
     state: Arc<State>,
 }
 
+/// Pictures of one loop: the NAL units of each, without start codes.
+type Clip = Vec<Vec<Vec<u8>>>;
+
 struct State {
     habit: Mutex<Habit>,
     over: AtomicBool,
-    /// Pictures of one loop: the NAL units of each, without start codes.
-    pictures: Vec<Vec<Vec<u8>>>,
+    clip: Mutex<Arc<Clip>>,
     rate: u32,
     /// When the first connection came after the last change of habit.
     called: Mutex<Option<Instant>>,
@@ -90,7 +94,7 @@ impl HostileCamera {
         let state = Arc::new(State {
             habit: Mutex::new(Habit::Good),
             over: AtomicBool::new(false),
-            pictures: pictures(&std::fs::read(clip).unwrap()),
+            clip: Mutex::new(Arc::new(pictures(&std::fs::read(clip).unwrap()))),
             rate,
             called: Mutex::default(),
             sessions: AtomicU64::new(0),
@@ -118,6 +122,11 @@ impl HostileCamera {
         format!("rtsp://127.0.0.1:{}/stream", self.port).parse().unwrap()
     }
 
+    /// Another clip from now on, in the sessions that are open as well.
+    pub(crate) fn show(&self, clip: &Path) {
+        *self.state.clip.lock().unwrap() = Arc::new(pictures(&std::fs::read(clip).unwrap()));
+    }
+
     pub(crate) fn turn(&self, habit: Habit) {
         *self.state.habit.lock().unwrap() = habit;
         *self.state.called.lock().unwrap() = None;
@@ -143,6 +152,10 @@ impl Drop for HostileCamera {
 impl State {
     fn holds(&self, habit: Habit) -> bool {
         *self.habit.lock().unwrap() == habit && !self.over.load(Ordering::SeqCst)
+    }
+
+    fn clip(&self) -> Arc<Clip> {
+        Arc::clone(&self.clip.lock().unwrap())
     }
 
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
@@ -214,8 +227,9 @@ impl State {
         if habit == Habit::BadDescription {
             return "v=0\r\nm=video 99999 RTP/AVP banana\r\na=rtpmap:\r\n\0\0\r\n".repeat(50);
         }
+        let clip = self.clip();
         let set = |kind: u8| {
-            let found = self.pictures.iter().flatten().find(|nal| nal[0] & 31 == kind);
+            let found = clip.iter().flatten().find(|nal| nal[0] & 31 == kind);
             STANDARD.encode(found.expect("a parameter set"))
         };
         format!(
@@ -283,7 +297,8 @@ impl State {
     }
 
     fn send_picture(&self, stream: &mut TcpStream, sender: &mut Sender, ticks: u32) -> std::io::Result<()> {
-        let mut nals = self.pictures[sender.number % self.pictures.len()].clone();
+        let clip = self.clip();
+        let mut nals = clip[sender.number % clip.len()].clone();
         let begins_group = nals.iter().any(|nal| nal[0] & 31 == 5);
         sender.number += 1;
         sender.next_picture(ticks);
@@ -301,93 +316,4 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// Bytes changed, cut off or doubled; one unit in three stays as it is. The kind of a unit changes seldom, and
-/// so do parameter sets: either ends the session, and then nothing else is tried.
-fn mutate(nal: &mut Vec<u8>, chance: &mut ChaCha8Rng) {
-    let (keeps_kind, is_set) = (!chance.random_bool(0.002), matches!(nal[0] & 31, 7 | 8));
-    if nal.len() < 2 || (is_set && !chance.random_bool(0.01)) {
-        return;
-    }
-    match chance.random_range(0..6) {
-        0 | 1 => {}
-        2 => nal.truncate(chance.random_range(1..=nal.len())),
-        3 => nal.extend_from_slice(&nal.clone()),
-        _ => {
-            for _ in 0..chance.random_range(1..20) {
-                let at = chance.random_range(usize::from(keeps_kind)..nal.len());
-                nal[at] ^= 1 << chance.random_range(0..8);
-            }
-        }
-    }
-}
-
-/// RTP over the RTSP connection.
-struct Sender {
-    sequence: u16,
-    timestamp: u32,
-    number: usize,
-    due: Instant,
-    chance: Option<ChaCha8Rng>,
-}
-
-impl Sender {
-    fn new(habit: Habit, session: u64) -> Self {
-        let mut chance = None;
-        if let Habit::Mutated { seed, .. } = habit {
-            chance = Some(ChaCha8Rng::seed_from_u64(seed ^ session));
-        }
-        Self { sequence: 0, timestamp: 0, number: 0, due: Instant::now(), chance }
-    }
-
-    fn next_picture(&mut self, ticks: u32) {
-        self.timestamp = self.timestamp.wrapping_add(ticks);
-    }
-
-    /// RFC 6184: one packet, or fragments.
-    fn nal(&mut self, stream: &mut TcpStream, nal: &[u8], last: bool) -> std::io::Result<()> {
-        if nal.len() <= 1400 {
-            return self.packet(stream, nal, last);
-        }
-        let chunks = nal[1..].chunks(1390).collect::<Vec<_>>();
-        for (number, chunk) in chunks.iter().enumerate() {
-            let (start, end) = (number == 0, number == chunks.len() - 1);
-            let kind = u8::from(start) << 7 | u8::from(end) << 6 | (nal[0] & 31);
-            let fragment = [&[nal[0] & 0xe0 | 0x1c, kind], *chunk].concat();
-            self.packet(stream, &fragment, last && end)?;
-        }
-        Ok(())
-    }
-
-    fn packet(&mut self, stream: &mut TcpStream, payload: &[u8], marker: bool) -> std::io::Result<()> {
-        let length = u16::try_from(payload.len() + 12).unwrap().to_be_bytes();
-        let mut packet = vec![b'$', 0, length[0], length[1], 0x80, 0x60 | u8::from(marker) << 7];
-        packet.extend(self.sequence.to_be_bytes());
-        packet.extend(self.timestamp.to_be_bytes());
-        packet.extend([0, 0, 0, 1]);
-        packet.extend_from_slice(payload);
-        self.sequence = self.sequence.wrapping_add(1);
-        stream.write_all(&packet)
-    }
-}
-
-/// The NAL units of an Annex B stream, put together to pictures: each ends with its slice.
-fn pictures(stream: &[u8]) -> Vec<Vec<Vec<u8>>> {
-    let starts: Vec<_> = stream.windows(3).enumerate().filter(|(_, w)| w == b"\0\0\x01").map(|(at, _)| at).collect();
-    let mut pictures = Vec::new();
-    let mut picture = Vec::new();
-    for (number, start) in starts.iter().enumerate() {
-        let end = starts.get(number + 1).copied().unwrap_or(stream.len());
-        let mut nal = stream[start + 3..end].to_vec();
-        while nal.len() > 1 && nal.last() == Some(&0) {
-            nal.pop();
-        }
-        let is_slice = matches!(nal[0] & 31, 1 | 5);
-        picture.push(nal);
-        if is_slice {
-            pictures.push(std::mem::take(&mut picture));
-        }
-    }
-    pictures
 }

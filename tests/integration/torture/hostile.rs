@@ -238,3 +238,22 @@ async fn mutated_streams_bring_nothing_down() {
     assert!(counts.decode_errors > 0, "damage reached the decoder: {counts:?}");
     assert!(!full() || back <= Duration::from_secs(2), "{back:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_of_cameras_comes_back_at_once() {
+    let cameras = if full() { 64 } else { 16 };
+    let server = CameraServer::start(&[("h264", clips::h264(), 10)], &[]);
+    let (url, port) = (server.url("h264"), server.port());
+    let media = start();
+    let watch = |number| watch(&media, &format!("camera-{number}"), url.clone(), DecodeMode::Keyframes);
+    let mut sources: Vec<_> = (0..cameras).map(watch).collect();
+    futures::future::join_all(sources.iter_mut().map(next_picture)).await;
+    drop(server);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let _server = CameraServer::start_on(port, &[("h264", clips::h264(), 10)], &[]);
+    let began = Instant::now();
+    let waits = futures::future::join_all(sources.iter_mut().map(next_picture)).await;
+    let longest = waits.iter().max().unwrap();
+    println!("figure: comeback_cameras={cameras} comeback_s={:.1}", longest.as_secs_f64());
+    assert!(began.elapsed() < Duration::from_secs(30));
+}
