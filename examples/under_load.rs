@@ -61,6 +61,9 @@ struct Arguments {
     /// Width of the pictures in pixels
     #[arg(long, default_value_t = 320)]
     width: u32,
+    /// Events alone
+    #[arg(long)]
+    no_pictures: bool,
 }
 
 /// Incidents that are open at a time.
@@ -109,7 +112,7 @@ async fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
     let stop_publisher = CancellationToken::new();
     let publisher = publisher(arguments, &config, &shared, report.epoch, stop_publisher.clone()).await?;
     let camera = config.cameras.first().context("a camera in the configuration")?.clone();
-    let mut load = Load::new(camera, shared.clone(), arguments.width)?;
+    let mut load = Load::new(camera, shared.clone(), arguments)?;
     let mut steps = tokio::time::interval(Duration::from_secs_f64(1.0 / arguments.rate.max(0.001)));
     steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut state = tokio::time::interval(Duration::from_secs(1));
@@ -200,6 +203,7 @@ struct Load {
     jpeg: Vec<u8>,
     size: (u32, u32),
     ids: RandomIds<fn() -> [u8; 10]>,
+    with_pictures: bool,
     open: VecDeque<Incident>,
     written: u64,
     /// Things that the store would not take.
@@ -207,11 +211,12 @@ struct Load {
 }
 
 impl Load {
-    fn new(camera: Camera, shared: Shared, width: u32) -> anyhow::Result<Self> {
+    fn new(camera: Camera, shared: Shared, arguments: &Arguments) -> anyhow::Result<Self> {
+        let (width, with_pictures) = (arguments.width, !arguments.no_pictures);
         let picture = evidence::make_picture(&noise(width, width * 9 / 16), Some(&[]), &[], &shared.pictures)?;
         let (jpeg, size) = (picture.jpeg, (picture.width, picture.height));
         let ids = RandomIds(rand::random::<[u8; 10]> as fn() -> [u8; 10]);
-        Ok(Self { camera, shared, jpeg, size, ids, open: VecDeque::new(), written: 0, refused: 0 })
+        Ok(Self { camera, shared, jpeg, size, ids, with_pictures, open: VecDeque::new(), written: 0, refused: 0 })
     }
 
     /// The next step of some incident: three times out of four with a picture.
@@ -228,7 +233,7 @@ impl Load {
             4.. => Phase::Closed(CloseReason::Cleared),
             _ => Phase::Updated,
         };
-        let with_picture = incident.revision != 2;
+        let with_picture = self.with_pictures && incident.revision != 2;
         self.written += 1;
         match self.write(&incident, phase, with_picture).await {
             Ok(()) => {}

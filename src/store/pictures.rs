@@ -114,20 +114,18 @@ impl Database {
 
     /// The ballast is for the database: where there is no room for a picture, others are given up for it, or it is not kept.
     fn write_file_in_room(&mut self, camera: &CameraId, jpeg: &[u8]) -> Result<i64, StoreError> {
-        let full = || file_error(&folder(&self.directory), std::io::ErrorKind::StorageFull.into());
-        let first = if self.has_room_for(jpeg.len() as u64) { self.write_file(jpeg) } else { Err(full()) };
-        match first {
-            Err(StoreError::File { source, path }) if source.kind() == std::io::ErrorKind::StorageFull => {
-                tracing::error!(%camera, file = %path.display(), "disk full: giving up other pictures for this one");
-                // Blocks and folders take some as well.
-                self.make_room(2 * jpeg.len() as u64)?;
-                if self.has_room_for(jpeg.len() as u64) {
-                    return self.write_file(jpeg);
-                }
-                Err(file_error(&path, source))
+        let bytes = jpeg.len() as u64;
+        let lacking = self.lacking_for(bytes);
+        if lacking == 0 {
+            match self.write_file(jpeg) {
+                Err(StoreError::File { source, .. }) if source.kind() == std::io::ErrorKind::StorageFull => {}
+                result => return result,
             }
-            result => result,
         }
+        tracing::error!(%camera, lacking, "disk full: other pictures have to go for this one");
+        // Blocks and folders take some as well.
+        self.make_room(lacking.max(2 * bytes))?;
+        self.write_file(jpeg)
     }
 
     fn write_file(&mut self, jpeg: &[u8]) -> Result<i64, StoreError> {

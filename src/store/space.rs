@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use rusqlite::OptionalExtension;
 
-use super::StoreError;
 use super::database::{Database, file_error};
 use super::quota::{NEXT_PICTURE, give_up_picture};
+use super::{StoreError, pictures};
 
 const MEBIBYTE: u64 = 1 << 20;
 /// The ballast, where the disk is large enough for it.
@@ -111,22 +111,24 @@ impl Database {
         self.space().map_or(0, |space| space.keep_free().saturating_sub(space.free))
     }
 
-    /// Whether a picture leaves the database its room: the ballast's, while there is none.
-    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
-        self.space().is_none_or(|space| {
+    /// Bytes that are missing so that a picture leaves the database its room: the ballast's, while there is none.
+    pub(super) fn lacking_for(&self, bytes: u64) -> u64 {
+        self.space().map_or(0, |space| {
             let reserve = if self.hard_limit.is_some() { space.ballast() } else { 0 };
-            space.free >= bytes.saturating_add(reserve)
+            bytes.saturating_add(reserve).saturating_sub(space.free)
         })
     }
 
-    /// Gives up pictures in the named order, but none that is dearer than a new one, until `bytes` are free.
+    /// Gives up pictures in the named order, but none that is dearer than a new one, until `bytes` are free; none at all
+    /// where that would not be enough.
     pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), StoreError> {
-        let now = self.now_ms();
+        let (now, folder) = (self.now_ms(), pictures::folder(&self.directory));
         self.transact(|tx| {
             let mut freed = 0;
             while freed < bytes {
                 let next = next_picture(tx)?.filter(|next| next.rank < DEAREST);
-                let Some(next) = next else { break };
+                let full = || file_error(&folder, std::io::ErrorKind::StorageFull.into());
+                let next = next.ok_or_else(full)?;
                 give_up_picture(tx, next.id, "disk_full", now)?;
                 freed += next.bytes;
             }
