@@ -53,12 +53,12 @@ pub fn init(format: LogFormat, level: &str, journal_stream: Option<&str>) -> Res
     let filter = filter(level)?;
     let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
         LogFormat::Human if journal_stream.is_some_and(is_stderr) => {
-            let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+            let builder = unfailing().with_env_filter(filter).with_writer(std::io::stderr);
             Box::new(builder.event_format(Journal::new()).finish())
         }
         LogFormat::Human => {
             let is_terminal = std::io::stderr().is_terminal();
-            let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+            let builder = unfailing().with_env_filter(filter).with_writer(std::io::stderr);
             Box::new(builder.with_ansi(is_terminal).compact().finish())
         }
         LogFormat::Json => Box::new(json(filter, std::io::stderr)),
@@ -77,8 +77,14 @@ fn json<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).json();
+    let builder = unfailing().with_env_filter(filter).with_writer(writer).json();
     builder.flatten_event(true).with_current_span(false).with_span_list(true).finish()
+}
+
+/// A line that cannot be written is left out: by default the library would say so on standard error and panic where that fails as well,
+/// on a disk that is full.
+fn unfailing() -> tracing_subscriber::fmt::SubscriberBuilder {
+    tracing_subscriber::fmt().log_internal_errors(false)
 }
 
 /// A bare level is meant for this program; libraries say only what goes wrong, because their chatter is

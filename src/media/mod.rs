@@ -26,6 +26,9 @@ pub mod clip;
 mod decoder;
 #[cfg(feature = "ffmpeg")]
 mod file;
+#[cfg(all(fuzzing, feature = "ffmpeg"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "ffmpeg")]
 mod gate;
 #[cfg(feature = "ffmpeg")]

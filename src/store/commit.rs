@@ -8,20 +8,15 @@ use uuid::Uuid;
 use super::database::{Database, count, counter};
 use super::gone::tell_gone;
 use super::outbox::{SUPERSEDED, drop_message};
+use super::seal::seal_new;
 use super::{Class, Commit, Draft, SnapshotUse, StoreError, incidents};
 use crate::contract::sequence::{Epoch, Seq, Stamp};
 use crate::domain::camera::CameraId;
 
 impl Database {
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
-        let result = match self.try_commit(commit) {
-            Err(StoreError::Database(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
-                tracing::error!(camera = %commit.camera, "disk full: letting the ballast go and trying again");
-                self.release_ballast()?;
-                self.try_commit(commit)
-            }
-            result => result,
-        }?;
+        let result = self.try_commit(commit)?;
+        self.note();
         self.wake();
         self.tidy_after(&commit.camera);
         Ok(result)
@@ -57,7 +52,10 @@ impl Database {
             }
             let events = commit.drafts.iter().map(|draft| draft.event.0);
             let events: BTreeSet<Uuid> = events.chain(commit.snapshots_used.iter().map(|used| used.event_id)).collect();
-            events.into_iter().try_for_each(|event_id| enqueue_pictures(tx, event_id, now))?;
+            for event_id in events {
+                enqueue_pictures(tx, event_id, now)?;
+                seal_new(tx, event_id)?;
+            }
             Ok(numbers)
         })
     }

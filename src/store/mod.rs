@@ -7,6 +7,7 @@
 //! evidence/<id>.jpg       pictures; the name is the integer key of a `picture` row
 //! evidence/<id>.tmp       a picture being written
 //! ballast                 space to fall back on when the disk is full
+//! mark                    how far the outbox had come, so that a log that lost its end is noticed
 //! *.bad-<n>               a damaged database and its pictures, set aside; only the latest is kept
 //! ```
 //! A picture is written to `.tmp`, synced, renamed, its folder synced, and only then gets its row. Its
@@ -47,12 +48,15 @@ mod database;
 mod gone;
 mod incidents;
 mod inspect;
+mod mark;
 mod outbox;
 mod pick;
 mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod seal;
+mod space;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

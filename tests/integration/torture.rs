@@ -1,10 +1,18 @@
-//! Checks of endurance. Short in an ordinary run of the tests; in full where the environment has
-//! `GRIDWATCH_TORTURE=full`, as scripts/torture sets it. Each ends in a line `figure: key=value …`.
+//! What a village cabinet does to a gateway. Each check prints one line `figure: key=value …`; `scripts/torture` gathers them.
+//! In an ordinary `cargo test` they run in a short form.
 #![allow(clippy::disallowed_methods, reason = "how long a check takes is for its caller to say")]
+#![allow(clippy::print_stdout, reason = "what the checks are run for")]
+#![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 mod hostile;
+mod torn;
 
-/// Whether the long form is asked for.
-fn full() -> bool {
-    std::env::var("GRIDWATCH_TORTURE").is_ok_and(|form| form == "full")
+/// Whether everything is to be done that the figures are about, and not a sample of it.
+pub(crate) fn is_full() -> bool {
+    std::env::var_os("GRIDWATCH_TORTURE").is_some_and(|value| value == "full")
+}
+
+/// The line that `scripts/torture` gathers.
+fn figure(values: &str) {
+    println!("figure: {values}");
 }

@@ -17,7 +17,7 @@ use gridwatch::media::live::{CameraSource, MediaOptions};
 use gridwatch::media::workers::{Program, Workers};
 use url::Url;
 
-use super::full;
+use super::is_full;
 use crate::support::clips;
 use crate::support::hostile::{Habit, HostileCamera};
 use crate::support::rtsp::CameraServer;
@@ -152,7 +152,7 @@ fn far_future() -> LookPlan {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_cameras_cost_the_gateway_nothing_and_their_neighbours_little() {
-    let (habits, rounds) = if full() { (&Habit::HOSTILE[..], 10) } else { (&[Habit::HugeBody][..], 1) };
+    let (habits, rounds) = if is_full() { (&Habit::HOSTILE[..], 10) } else { (&[Habit::HugeBody][..], 1) };
     let over = Arc::new(AtomicBool::new(false));
     let peak = {
         let over = Arc::clone(&over);
@@ -185,7 +185,7 @@ async fn hostile_cameras_cost_the_gateway_nothing_and_their_neighbours_little() 
     );
     assert!(peak <= 256 * MIB, "a worker took {} MiB", peak / MIB);
     // Beside other tests in this process, memory and pace are not the cameras' doing alone.
-    if full() {
+    if is_full() {
         assert!(worst.gateway_grew <= 20 * MIB);
         assert!(worst.back_after <= Duration::from_secs(2), "{:?}", worst.back_after);
         assert!(lost / habits.len() as f64 <= 5.0, "{lost}");
@@ -194,7 +194,7 @@ async fn hostile_cameras_cost_the_gateway_nothing_and_their_neighbours_little() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mutated_streams_bring_nothing_down() {
-    let groups = if full() { 10_000 } else { 300 };
+    let groups = if is_full() { 10_000 } else { 300 };
     let hostile = HostileCamera::start(clips::h264(), 10);
     let media = start();
     let over = Arc::new(AtomicBool::new(false));
@@ -236,12 +236,12 @@ async fn mutated_streams_bring_nothing_down() {
     );
     assert!(peak <= 256 * MIB, "a worker took {} MiB", peak / MIB);
     assert!(counts.decode_errors > 0, "damage reached the decoder: {counts:?}");
-    assert!(!full() || back <= Duration::from_secs(2), "{back:?}");
+    assert!(!is_full() || back <= Duration::from_secs(2), "{back:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_village_of_cameras_comes_back_at_once() {
-    let cameras = if full() { 64 } else { 16 };
+    let cameras = if is_full() { 64 } else { 16 };
     let server = CameraServer::start(&[("h264", clips::h264(), 10)], &[]);
     let (url, port) = (server.url("h264"), server.port());
     let media = start();
