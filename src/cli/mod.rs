@@ -69,7 +69,8 @@ pub struct Global {
 pub enum Command {
     /// Watch the cameras until told to stop (this is what the service does)
     ///
-    /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way.
+    /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way. SIGHUP has
+    /// the configuration read again, passwords and certificates included. docs/service.md says more.
     Run(run::RunArgs),
     /// Say what is wrong with the configuration and with what it names
     ///
