@@ -2,6 +2,7 @@
 
 mod reload;
 mod safe_mode;
+mod schema;
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
