@@ -22,6 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use exit::Exit;
 
+use crate::clock::since_boot;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::{self, Config};
 use crate::evaluation::scene::{SceneError, SceneErrors};
@@ -144,7 +145,7 @@ pub fn main() -> ExitCode {
 fn start_log(global: &Global) -> Result<(), telemetry::LogError> {
     let level = global.log_level.clone().or_else(|| ProcessEnvironment.var("GRIDWATCH_LOG"));
     let journal_stream = ProcessEnvironment.var("JOURNAL_STREAM");
-    telemetry::init(global.log_format, level.as_deref().unwrap_or("info"), journal_stream.as_deref())
+    telemetry::init(global.log_format, level.as_deref().unwrap_or("info"), journal_stream.as_deref(), since_boot)
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {

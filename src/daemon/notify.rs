@@ -24,9 +24,7 @@ pub(super) fn notify(notice: &Notice) {
     let state = match notice {
         Notice::Ready => vec![NotifyState::Ready],
         // From systemd 253 on a reload without its time would be refused.
-        Notice::Reloading => {
-            std::iter::once(NotifyState::Reloading).chain(NotifyState::monotonic_usec_now()).collect()
-        }
+        Notice::Reloading => std::iter::once(NotifyState::Reloading).chain(NotifyState::monotonic_usec_now()).collect(),
         Notice::Watchdog => vec![NotifyState::Watchdog],
         Notice::WatchdogExpired => vec![NotifyState::WatchdogTrigger],
         Notice::Status(line) => vec![NotifyState::Status(line)],

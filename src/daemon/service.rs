@@ -22,6 +22,9 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// Then everything is tried again: what was wrong may have been a passing thing.
 const SAFE_MODE_LASTS: Duration = Duration::from_secs(30 * 60);
 
+/// Heartbeats between two words about what was left out of the log.
+const REPEATED_EVERY: u32 = 60;
+
 /// What `run` has in its hands.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -33,6 +36,7 @@ pub(super) struct Service {
     live: Option<Live>,
     safe_mode_ends: Option<Instant>,
     watchdog: Watchdog,
+    beats: u32,
     /// When the configuration was read again, and what came of it.
     reloaded: Option<(Timestamp, &'static str)>,
 }
@@ -50,9 +54,8 @@ impl Service {
             tracing::warn!(%error, "the start is not recorded; should this run end unexpectedly, it will not count");
             None
         });
-        let reason = ends.map(|ends| -> Arc<str> {
-            format!("{ends} unexpected ends within {} minutes", WITHIN_MS / 60_000).into()
-        });
+        let reason = ends
+            .map(|ends| -> Arc<str> { format!("{ends} unexpected ends within {} minutes", WITHIN_MS / 60_000).into() });
         if let Some(reason) = &reason {
             let minutes = SAFE_MODE_LASTS.as_secs() / 60;
             tracing::error!(
@@ -63,7 +66,7 @@ impl Service {
         }
         let safe_mode_ends = reason.as_ref().map(|_| Instant::now() + SAFE_MODE_LASTS);
         let live = Some(Live::start(&config, Arc::clone(&clock), reason).await?);
-        Ok(Self { config, clock, runs, live, safe_mode_ends, watchdog: Watchdog::default(), reloaded: None })
+        Ok(Self { config, clock, runs, live, safe_mode_ends, watchdog: Watchdog::default(), beats: 0, reloaded: None })
     }
 
     /// Tells the service manager how things stand. A dead camera or broker does not stop the ping, a stage that hangs
@@ -71,6 +74,12 @@ impl Service {
     pub(super) async fn beat(&mut self) {
         let Some(live) = &self.live else { return };
         notify(&Notice::Status(self.status_line(live).await));
+        self.beats += 1;
+        if self.beats.is_multiple_of(REPEATED_EVERY) {
+            for (camera, lines) in crate::telemetry::take_left_out() {
+                tracing::warn!(camera, lines, "lines about a camera were left out: they repeated themselves");
+            }
+        }
         let stuck = live.stuck();
         match self.watchdog.judge(&stuck) {
             Verdict::Well => notify(&Notice::Watchdog),
@@ -103,7 +112,10 @@ impl Service {
                 for finding in &errors.findings {
                     tracing::error!("{finding}");
                 }
-                tracing::error!(mistakes = errors.findings.len(), "the configuration is not taken over: it has mistakes");
+                tracing::error!(
+                    mistakes = errors.findings.len(),
+                    "the configuration is not taken over: it has mistakes"
+                );
                 "reload refused"
             }
             Ok(config) if config.storage.state_dir != self.config.storage.state_dir => {

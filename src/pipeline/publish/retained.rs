@@ -65,10 +65,10 @@ impl Descriptions {
             boot_id: self.clock.quality().boot_id,
             at: self.time(self.clock.now()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            safe_mode: self.safe_mode.as_ref().map(|reason| SafeModeNote {
-                since: self.time(self.started_at),
-                reason: reason.to_string(),
-            }),
+            safe_mode: self
+                .safe_mode
+                .as_ref()
+                .map(|reason| SafeModeNote { since: self.time(self.started_at), reason: reason.to_string() }),
         }
     }
 

@@ -46,9 +46,9 @@ type Table = (Vec<String>, Vec<Vec<Value>>);
 
 fn read(database: &Connection, table: &str, columns: Option<&[String]>) -> Table {
     let list = columns.map_or_else(|| "*".to_owned(), |columns| columns.join(", "));
-    let mut statement = database.prepare(&format!("SELECT {list} FROM {table} ORDER BY 1, 2")).or_else(|_| {
-        database.prepare(&format!("SELECT {list} FROM {table} ORDER BY 1"))
-    });
+    let mut statement = database
+        .prepare(&format!("SELECT {list} FROM {table} ORDER BY 1, 2"))
+        .or_else(|_| database.prepare(&format!("SELECT {list} FROM {table} ORDER BY 1")));
     let statement = statement.as_mut().unwrap();
     let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
     let width = columns.len();
@@ -67,11 +67,8 @@ async fn a_store_of_schema_1_is_taken_over_without_loss() {
 
     let (store, report) = Store::open(&storage, Arc::new(SystemClock::new())).unwrap();
     assert_eq!((report.set_aside, report.orphans_removed, report.pending), (None, 0, 3));
-    let login = |host: &str| AuthKey {
-        host: host.to_owned(),
-        account: "admin".to_owned(),
-        fingerprint: "ab".repeat(32),
-    };
+    let login =
+        |host: &str| AuthKey { host: host.to_owned(), account: "admin".to_owned(), fingerprint: "ab".repeat(32) };
     assert_eq!(store.auth_failures(login("10.0.0.9")).await.unwrap(), 1);
     let words = store.unapplied_feedback(CameraId::new("cam-1").unwrap()).await.unwrap();
     assert_eq!(words.iter().map(|word| word.seq).collect::<Vec<_>>(), [4]);
