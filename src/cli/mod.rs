@@ -23,6 +23,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use exit::Exit;
 
+use crate::clock::since_boot;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::{self, Config};
 use crate::evaluation::scene::{SceneError, SceneErrors};
@@ -70,7 +71,8 @@ pub struct Global {
 pub enum Command {
     /// Watch the cameras until told to stop (this is what the service does)
     ///
-    /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way.
+    /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way. SIGHUP has
+    /// the configuration read again, passwords and certificates included. docs/service.md says more.
     Run(run::RunArgs),
     /// Read cameras for a running gateway, which starts this by itself
     #[command(hide = true)]
@@ -147,7 +149,7 @@ pub fn main() -> ExitCode {
 fn start_log(global: &Global) -> Result<(), telemetry::LogError> {
     let level = global.log_level.clone().or_else(|| ProcessEnvironment.var("GRIDWATCH_LOG"));
     let journal_stream = ProcessEnvironment.var("JOURNAL_STREAM");
-    telemetry::init(global.log_format, level.as_deref().unwrap_or("info"), journal_stream.as_deref())
+    telemetry::init(global.log_format, level.as_deref().unwrap_or("info"), journal_stream.as_deref(), since_boot)
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {

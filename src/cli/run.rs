@@ -11,6 +11,6 @@ pub struct RunArgs {}
 
 /// Runs the command.
 pub fn execute(_args: &RunArgs, global: &Global) -> anyhow::Result<Exit> {
-    crate::daemon::run(load(&global.config)?, media_worker::program(global))?;
+    crate::daemon::run(load(&global.config)?, media_worker::program(global), &|| load(&global.config))?;
     Ok(Exit::Success)
 }

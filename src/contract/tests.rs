@@ -15,7 +15,7 @@ use super::info::{CameraNote, InferenceNote, Info};
 use super::metrics::{Accounting, Metrics};
 use super::schema::document;
 use super::sequence::{Epoch, GoneRange, GoneReason, Seq, Stamp};
-use super::state::GatewayState;
+use super::state::{GatewayState, SafeModeNote};
 use super::time::SiteTime;
 use super::topics::{Channel, TopicError, Topics};
 use crate::domain::Timestamp;
@@ -232,8 +232,10 @@ fn bad_events_are_refused() {
 fn every_other_message_is_valid() {
     let now = SiteTime::new(at(0), &zone());
     let text = str::to_owned;
-    let state =
-        GatewayState { online: true, session: text("s"), boot_id: text("b"), at: now.clone(), version: text("0.1.0") };
+    let (session, boot_id, version) = (text("s"), text("b"), text("0.1.0"));
+    let mut state = GatewayState { online: true, session, boot_id, at: now.clone(), version, safe_mode: None };
+    check("state", &json!(state));
+    state.safe_mode = Some(SafeModeNote { since: now.clone(), reason: text("it crashed 5 times in 10 minutes") });
     check("state", &json!(state));
     check("state", &json!(state.will()));
     assert!(!state.will().online);

@@ -49,6 +49,8 @@ pub struct Context<'a> {
     pub epoch: Epoch,
     /// The platform has given receipts before.
     pub receipts_seen: bool,
+    /// Why nothing is watched in this run, if that is so.
+    pub safe_mode: Option<Arc<str>>,
 }
 
 /// Both connections, and the loop that owns them.
@@ -155,5 +157,6 @@ fn descriptions(context: &Context<'_>) -> Descriptions {
         session: format!("{:016x}", rand::random::<u64>()).into(),
         started_at: context.started_at,
         epoch: context.epoch,
+        safe_mode: context.safe_mode.clone(),
     }
 }

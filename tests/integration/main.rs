@@ -16,6 +16,7 @@ mod outbox;
 mod replay;
 #[cfg(feature = "onnx")]
 mod runtime;
+mod service;
 mod store;
 mod support;
 mod tidy;

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::contract::camera_state::{CameraCondition, CameraState};
 use crate::contract::info::{CameraNote, InferenceNote, Info};
 use crate::contract::sequence::Epoch;
-use crate::contract::state::GatewayState;
+use crate::contract::state::{GatewayState, SafeModeNote};
 use crate::contract::time::SiteTime;
 use crate::contract::topics::Channel;
 use crate::domain::camera::{CameraId, StreamState};
@@ -45,6 +45,8 @@ pub struct Descriptions {
     pub started_at: Timestamp,
     /// Life of the outbox.
     pub epoch: Epoch,
+    /// Why nothing is watched in this run, if that is so.
+    pub safe_mode: Option<Arc<str>>,
 }
 
 impl Descriptions {
@@ -63,6 +65,10 @@ impl Descriptions {
             boot_id: self.clock.quality().boot_id,
             at: self.time(self.clock.now()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            safe_mode: self
+                .safe_mode
+                .as_ref()
+                .map(|reason| SafeModeNote { since: self.time(self.started_at), reason: reason.to_string() }),
         }
     }
 
