@@ -18,8 +18,8 @@ use super::tls;
 
 /// Probes of an idle line between two keep-alive times of TCP.
 const TCP_PROBE_INTERVAL: Duration = Duration::from_secs(10);
-/// Bytes that the kernel could not deliver for this long end the connection.
-const TCP_USER_TIMEOUT_MS: u32 = 60_000;
+/// Bytes that the kernel could not deliver for this long end the connection, however many messages wait for theirs.
+const TCP_USER_TIMEOUT_MS: u32 = 30_000;
 
 /// What lasts longer than the connection.
 pub(super) enum Session {

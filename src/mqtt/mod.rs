@@ -15,6 +15,7 @@ mod fault;
 mod flight;
 mod message;
 mod options;
+mod rate;
 mod session;
 mod tls;
 mod uplink;

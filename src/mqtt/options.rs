@@ -30,7 +30,8 @@ pub struct LinkOptions {
     /// A message unanswered for this long, plus the time that the bytes before it may take, means that
     /// the connection is dead.
     pub ack_deadline: Duration,
-    /// The slowest line that is not taken for a dead one, in bytes a second.
+    /// The slowest line that is not taken for a dead one, in bytes a second. A faster one is given four times the time
+    /// that it took before.
     pub slowest_line: u32,
     /// Unanswered messages at once; the broker's receive maximum may lower it.
     pub window: u16,

@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -87,6 +87,7 @@ pub struct Uplink {
     queue: mpsc::Sender<Publication>,
     events: mpsc::Receiver<UplinkEvent>,
     online: Arc<AtomicBool>,
+    line_rate: Arc<AtomicU32>,
     stop: oneshot::Sender<Duration>,
     task: AbortOnDropHandle<()>,
 }
@@ -99,16 +100,17 @@ impl Uplink {
         let (queue, publications) = mpsc::channel(window);
         let (event_sender, events) = mpsc::channel(4 * window);
         let (stop, stopped) = oneshot::channel();
-        let online = Arc::new(AtomicBool::new(false));
+        let (online, line_rate) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let task = Task {
             options,
             births,
             queue: publications,
             events: event_sender,
             online: Arc::clone(&online),
+            line_rate: Arc::clone(&line_rate),
             stop: stopped,
         };
-        Self { queue, events, online, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
+        Self { queue, events, online, line_rate, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
     }
 
     /// Hands over a message without waiting.
@@ -126,6 +128,12 @@ impl Uplink {
     #[must_use]
     pub fn is_online(&self) -> bool {
         self.online.load(Ordering::Acquire)
+    }
+
+    /// Bytes a second that the broker acknowledges on this connection; `None` as long as nothing is known.
+    #[must_use]
+    pub fn line_rate(&self) -> Option<u32> {
+        Some(self.line_rate.load(Ordering::Acquire)).filter(|&rate| rate > 0)
     }
 
     /// The next event; `None` when the uplink has ended. May be cancelled.
@@ -156,6 +164,7 @@ struct Task {
     queue: mpsc::Receiver<Publication>,
     events: mpsc::Sender<UplinkEvent>,
     online: Arc<AtomicBool>,
+    line_rate: Arc<AtomicU32>,
     stop: oneshot::Receiver<Duration>,
 }
 
@@ -203,6 +212,7 @@ impl Task {
             },
             _ = &mut self.stop => return None,
         };
+        self.line_rate.store(0, Ordering::Release);
         self.online.store(true, Ordering::Release);
         self.emit(UplinkEvent::Connected(link.granted.clone())).await;
         let mut waiting: VecDeque<_> = (self.births)().into();
@@ -240,7 +250,10 @@ impl Task {
             tokio::select! {
                 fault = &mut link.driver => break fault,
                 answer = flight.next_answer() => match answer {
-                    Some(answer) => self.answer(answer).await,
+                    Some(answer) => {
+                        self.line_rate.store(flight.line_rate(), Ordering::Release);
+                        self.answer(answer).await;
+                    }
                     None => break LinkFault::unanswered(&self.options.address(), self.options.ack_deadline),
                 },
                 Some(publication) = self.queue.recv(), if flight.has_room() => waiting.push_back(publication),

@@ -53,10 +53,20 @@ pub struct Context<'a> {
 
 /// Both connections, and the loop that owns them.
 pub fn publisher(context: &Context<'_>, mqtt: &Mqtt, desk: Desk) -> anyhow::Result<MqttPublisher> {
+    publisher_over(context, mqtt, desk, |options| options)
+}
+
+/// The same with other times for its connections than those for use in the field.
+pub fn publisher_over(
+    context: &Context<'_>,
+    mqtt: &Mqtt,
+    desk: Desk,
+    times: impl Fn(LinkOptions) -> LinkOptions,
+) -> anyhow::Result<MqttPublisher> {
     let descriptions = descriptions(context);
     let gateway = &context.config.gateway.id;
-    let uplink_options = spread(link_options(mqtt, gateway, gateway)?, context.shared);
-    let downlink_link = spread(link_options(mqtt, gateway, &format!("{gateway}-rx"))?, context.shared);
+    let uplink_options = times(spread(link_options(mqtt, gateway, gateway)?, context.shared));
+    let downlink_link = times(spread(link_options(mqtt, gateway, &format!("{gateway}-rx"))?, context.shared));
     let topics = context.shared.writer.topics();
     let mut downlink_options = DownlinkOptions::new(downlink_link, topics.subscriptions().to_vec());
     downlink_options.will = Some(Will {

@@ -53,6 +53,7 @@ mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod turns;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,7 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use turns::Turn;
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;

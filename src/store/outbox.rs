@@ -54,7 +54,7 @@ impl Database {
 
     /// The message with its bytes. A picture whose file is missing or altered is counted as lost;
     /// one that cannot be read waits.
-    fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
+    pub(super) fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT outbox.seq, outbox.event_id, revision, class, outbox.topic, content_type, body, name, picture, sha256
              FROM outbox LEFT JOIN evidence ON evidence.id = outbox.evidence

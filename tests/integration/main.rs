@@ -19,4 +19,5 @@ mod runtime;
 mod store;
 mod support;
 mod tidy;
+mod torture;
 mod unit_file;
