@@ -4,6 +4,8 @@
 
 mod chaos;
 pub(crate) mod gateway;
+mod line;
+mod outage;
 
 /// Whether the full form is asked for.
 fn full() -> bool {
