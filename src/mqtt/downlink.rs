@@ -16,13 +16,16 @@ use rumqttc::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::client::{Link, Receipt, Session, open};
+use super::client::{Link, Receipt, Session, interval_after, open};
 use super::fault::{FaultKind, LinkFault, subscription_refusal};
 use super::flight::{Answer, Flight};
 use super::message::{Connected, Incoming};
 use super::options::LinkOptions;
 use super::uplink::Births;
 use crate::domain::backoff::Backoff;
+
+/// How long saying goodbye may take before a connection that is made anew.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Messages received and not taken by the consumer; more stay in the socket.
 const MOST_WAITING: usize = 256;
@@ -161,7 +164,7 @@ impl Task {
                 _ = &mut self.stop => return,
             }
             let Some(fault) = self.run_once(&mut backoff).await else { return };
-            wait = backoff.next_delay(rand::random());
+            wait = if fault.kind == FaultKind::Renewed { Duration::ZERO } else { backoff.next_delay(rand::random()) };
             if fault.calls_for_a_pause() {
                 wait = wait.max(self.options.link.refused_pause);
             }
@@ -217,6 +220,7 @@ impl Task {
         let mut proved = false;
         let mut flight = Flight::new(&self.options.link, &link.granted);
         let mut hello: VecDeque<_> = (self.options.hello)().into();
+        let mut renew = interval_after(self.options.link.renew_every);
         loop {
             while flight.has_room() {
                 let Some(publication) = hello.pop_front() else { break };
@@ -235,6 +239,11 @@ impl Task {
                         permit.send(DownlinkEvent::Message(incoming(message, receipt)));
                     }
                 }
+                _ = renew.tick() => if link.is_outdated(&self.options.link) {
+                    // The session stays, and what comes meanwhile waits in it.
+                    link.close(GOODBYE).await;
+                    return Some(LinkFault::renewed(&address));
+                },
                 () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
                 patience = &mut self.stop => {
                     self.leave(link, flight, patience.unwrap_or_default()).await;

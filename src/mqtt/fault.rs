@@ -46,6 +46,8 @@ pub enum FaultKind {
     TakenOver,
     /// What came was not MQTT 5 as the standard has it.
     Protocol,
+    /// Certificates or password were replaced in their files: the connection is made anew with them.
+    Renewed,
     /// We were told to stop.
     Stopped,
 }
@@ -61,6 +63,10 @@ impl LinkFault {
 
     pub(super) fn stopped(address: &str) -> Self {
         Self::new(address, FaultKind::Stopped, "stopped")
+    }
+
+    pub(super) fn renewed(address: &str) -> Self {
+        Self::new(address, FaultKind::Renewed, "certificates or password were replaced: connecting anew with them")
     }
 
     /// Trying again soon would lock an account or fight with a twin.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::config::model::Secret;
+use crate::domain::Timestamp;
 
 /// One connection to a broker. Times are settable for tests; [`LinkOptions::new`] has the ones for use.
 #[derive(Debug, Clone)]
@@ -23,6 +26,11 @@ pub struct LinkOptions {
     /// Asked before each attempt; its answer replaces `password` and `tls`, so that what was rotated in its
     /// files is used without a restart.
     pub renew: Option<Renew>,
+    /// Whether the answer of `renew` has changed is looked at this often; a connection that was made with another one
+    /// is given up and made anew.
+    pub renew_every: Duration,
+    /// A time that is surely over: certificates are not judged as of an earlier one, whatever the system's clock says.
+    pub surely_over: Option<SurelyOver>,
     /// Time between pings, whole seconds.
     pub keep_alive: Duration,
     /// Name resolution, TCP, TLS and CONNACK together.
@@ -53,6 +61,16 @@ pub struct LinkOptions {
 #[derive(Clone)]
 pub struct Renew(pub Arc<dyn Fn() -> Result<Credentials, String> + Send + Sync>);
 
+/// Tells a time that is surely over, such as the last one that was known to be right.
+#[derive(Clone)]
+pub struct SurelyOver(pub Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl std::fmt::Debug for SurelyOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SurelyOver(_)")
+    }
+}
+
 /// What may be rotated while we run.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
@@ -60,6 +78,27 @@ pub struct Credentials {
     pub password: Option<Secret>,
     /// As in [`LinkOptions::tls`].
     pub tls: Option<ResolvedTls>,
+}
+
+impl Credentials {
+    /// Tells whether two are the same, and nothing of what they are.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let tls = self.tls.as_ref();
+        let client = tls.and_then(|tls| tls.client.as_ref());
+        let parts = [
+            self.password.as_ref().map(|password| password.expose().as_bytes()),
+            tls.map(|_| &[][..]),
+            tls.and_then(|tls| tls.ca.as_deref()),
+            client.map(|client| client.cert.as_slice()),
+            client.map(|client| client.key.expose().as_bytes()),
+        ];
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            digest.update(part.unwrap_or_default());
+        }
+        digest.finalize().into()
+    }
 }
 
 impl std::fmt::Debug for Renew {
@@ -113,6 +152,8 @@ impl LinkOptions {
             password: None,
             tls: None,
             renew: None,
+            renew_every: Duration::from_secs(60),
+            surely_over: None,
             keep_alive: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             ack_deadline: Duration::from_secs(30),

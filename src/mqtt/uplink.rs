@@ -21,8 +21,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::client::{Link, Session, open};
-use super::fault::LinkFault;
+use super::client::{Link, Session, interval_after, open};
+use super::fault::{FaultKind, LinkFault};
 use super::flight::{Answer, Flight};
 use super::message::{Connected, Publication, Refusal};
 use super::options::LinkOptions;
@@ -180,7 +180,7 @@ impl Task {
             self.online.store(false, Ordering::Release);
             self.return_queue().await;
             let Some(fault) = fault else { break };
-            wait = backoff.next_delay(rand::random());
+            wait = if fault.kind == FaultKind::Renewed { Duration::ZERO } else { backoff.next_delay(rand::random()) };
             if fault.calls_for_a_pause() {
                 wait = wait.max(self.options.refused_pause);
             }
@@ -233,11 +233,12 @@ impl Task {
         let healthy = tokio::time::sleep(self.options.healthy_after);
         tokio::pin!(healthy);
         let mut proved = false;
-        let mut stopping = false;
+        let (mut stopping, mut renewing) = (false, false);
+        let mut renew = interval_after(self.options.renew_every);
         let give_up = tokio::time::sleep(Duration::MAX);
         tokio::pin!(give_up);
         let fault = loop {
-            while flight.has_room() {
+            while flight.has_room() && !renewing {
                 let Some(publication) = waiting.pop_front() else { break };
                 if let Some(answer) = flight.hand_over(&link.client, publication) {
                     self.answer(answer).await;
@@ -246,6 +247,10 @@ impl Task {
             if stopping && flight.is_empty() && waiting.is_empty() && self.queue.is_empty() {
                 link.close(GOODBYE).await;
                 return None;
+            }
+            if renewing && flight.is_empty() {
+                link.say_goodbye(GOODBYE).await;
+                break LinkFault::renewed(&self.options.address());
             }
             tokio::select! {
                 fault = &mut link.driver => break fault,
@@ -256,13 +261,17 @@ impl Task {
                     }
                     None => break LinkFault::unanswered(&self.options.address(), self.options.ack_deadline),
                 },
-                Some(publication) = self.queue.recv(), if flight.has_room() => waiting.push_back(publication),
+                Some(publication) = self.queue.recv(), if flight.has_room() && !renewing => waiting.push_back(publication),
                 // Nothing is subscribed to here, so nothing that comes is ours.
                 Some(_) = link.messages.recv() => {}
+                _ = renew.tick(), if !renewing && !stopping => {
+                    renewing = link.is_outdated(&self.options);
+                    self.online.store(!renewing, Ordering::Release);
+                }
                 () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
                 deadline = &mut self.stop, if !stopping => {
                     self.queue.close();
-                    stopping = true;
+                    (stopping, renewing) = (true, false);
                     give_up.set(tokio::time::sleep(deadline.unwrap_or_default()));
                 }
                 () = &mut give_up, if stopping => break LinkFault::stopped(&self.options.address()),

@@ -14,7 +14,7 @@ use crate::contract::sequence::Epoch;
 use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
 use crate::mqtt::{
-    ClientIdentity, Credentials, Downlink, DownlinkOptions, LinkOptions, Renew, ResolvedTls, Uplink, Will,
+    ClientIdentity, Credentials, Downlink, DownlinkOptions, LinkOptions, Renew, ResolvedTls, SurelyOver, Uplink, Will,
 };
 use crate::pipeline::deliver::Shared;
 use crate::pipeline::message::model_note;
@@ -107,8 +107,11 @@ pub fn link_options(mqtt: &Mqtt, gateway: &str, client_id: &str) -> anyhow::Resu
     Ok(options)
 }
 
-/// Only a box that has just been switched on waits: one that is restarted by hand should be quick.
+/// Certificates are not judged as of a time that the gateway's own clock knows to be over. Only a box that has just been
+/// switched on waits: one that is restarted by hand should be quick.
 fn spread(mut options: LinkOptions, shared: &Shared) -> LinkOptions {
+    let clock = Arc::clone(&shared.clock);
+    options.surely_over = Some(SurelyOver(Arc::new(move || clock.now())));
     let uptime = Duration::from_millis(shared.clock.quality().uptime_ms);
     if uptime < Duration::from_secs(300) && !is_loopback(&options.host) {
         options.first_attempt_within = FIRST_ATTEMPT_WITHIN;

@@ -242,11 +242,11 @@ async fn run(plan: Plan) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_eight_hours_is_made_up_for_while_live_messages_go_first() {
     let narrow = Plan {
-        incidents: if full() { 300 } else { 150 },
+        incidents: if full() { 300 } else { 100 },
         bits_per_s: if full() { 64_000 } else { 1_000_000 },
         picture: 5_000,
         live_every: Duration::from_millis(if full() { 1500 } else { 300 }),
-        with_pictures: Duration::from_secs(if full() { 240 } else { 3 }),
+        with_pictures: Duration::from_secs(if full() { 240 } else { 2 }),
     };
     let outcome = run(narrow).await;
     let long = if full() {
