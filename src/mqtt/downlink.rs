@@ -30,6 +30,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Messages received and not taken by the consumer; more stay in the socket.
 const MOST_WAITING: usize = 256;
 
+/// How long the broker is asked to keep what comes for us while we are away.
+pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// What the broker says for us when we are gone without a goodbye; retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Will {
@@ -73,7 +76,7 @@ impl DownlinkOptions {
             will: None,
             hello: Arc::new(Vec::new),
             farewell: Arc::new(Vec::new),
-            session_expiry: Duration::from_secs(7 * 24 * 3600),
+            session_expiry: SESSION_EXPIRY,
             receive_max: 32,
         }
     }
@@ -125,7 +128,7 @@ impl Downlink {
     pub fn start(options: DownlinkOptions) -> Self {
         let (sender, events) = mpsc::channel(usize::from(options.receive_max.max(1)));
         let (stop, stopped) = oneshot::channel();
-        let task = Task { options, events: sender, stop: stopped };
+        let task = Task { options, events: sender, stop: stopped, stood: false };
         Self { events, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
     }
 
@@ -151,6 +154,8 @@ struct Task {
     options: DownlinkOptions,
     events: mpsc::Sender<DownlinkEvent>,
     stop: oneshot::Receiver<Duration>,
+    /// The connection lasted long enough to have proved healthy.
+    stood: bool,
 }
 
 impl Task {
@@ -164,10 +169,7 @@ impl Task {
                 _ = &mut self.stop => return,
             }
             let Some(fault) = self.run_once(&mut backoff).await else { return };
-            wait = if fault.kind == FaultKind::Renewed { Duration::ZERO } else { backoff.next_delay(rand::random()) };
-            if fault.calls_for_a_pause() {
-                wait = wait.max(self.options.link.refused_pause);
-            }
+            wait = self.options.link.wait_after(&fault, std::mem::take(&mut self.stood), &mut backoff);
             self.emit(DownlinkEvent::Disconnected { fault, retry_in: wait }).await;
         }
     }
@@ -244,7 +246,7 @@ impl Task {
                     link.close(GOODBYE).await;
                     return Some(LinkFault::renewed(&address));
                 },
-                () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
+                () = &mut healthy, if !proved => { proved = true; self.stood = true; backoff.reset(); }
                 patience = &mut self.stop => {
                     self.leave(link, flight, patience.unwrap_or_default()).await;
                     return None;

@@ -22,7 +22,7 @@ mod trusted_time;
 mod uplink;
 
 pub use check::{BrokerReport, Grant, check_broker};
-pub use downlink::{Downlink, DownlinkEvent, DownlinkOptions, Will};
+pub use downlink::{Downlink, DownlinkEvent, DownlinkOptions, SESSION_EXPIRY, Will};
 pub use fault::{FaultKind, LinkFault};
 pub use message::{Connected, Incoming, Publication, Qos, Refusal, RefusalKind};
 pub use options::{ClientIdentity, Credentials, LinkOptions, Renew, ResolvedTls, SurelyOver};

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::fault::{FaultKind, LinkFault};
 use crate::config::model::Secret;
 use crate::domain::Timestamp;
+use crate::domain::backoff::Backoff;
 
 /// One connection to a broker. Times are settable for tests; [`LinkOptions::new`] has the ones for use.
 #[derive(Debug, Clone)]
@@ -51,6 +53,9 @@ pub struct LinkOptions {
     pub refused_pause: Duration,
     /// A connection that lasted this long starts the waits anew.
     pub healthy_after: Duration,
+    /// A broker that ends a connection which stood for `healthy_after` may have ended those of a whole county: the next
+    /// attempt is spread over this time.
+    pub spread_after_end: Duration,
     /// The first attempt is spread over this time: a whole village gets its power back at once.
     pub first_attempt_within: Duration,
     /// Largest packet taken from the broker, in bytes.
@@ -163,9 +168,22 @@ impl LinkOptions {
             backoff_longest: Duration::from_secs(300),
             refused_pause: Duration::from_secs(60),
             healthy_after: Duration::from_secs(60),
+            spread_after_end: Duration::ZERO,
             first_attempt_within: Duration::ZERO,
             max_incoming_bytes: 64 * 1024,
         }
+    }
+
+    /// How long to wait after `fault`; `stood`: the connection had lasted for `healthy_after`.
+    pub(super) fn wait_after(&self, fault: &LinkFault, stood: bool, backoff: &mut Backoff) -> Duration {
+        let wait = match fault.kind {
+            FaultKind::Renewed => return Duration::ZERO,
+            FaultKind::Closed | FaultKind::Unavailable if stood => {
+                backoff.delay_after_end_for_all(self.spread_after_end, rand::random())
+            }
+            _ => backoff.next_delay(rand::random()),
+        };
+        if fault.calls_for_a_pause() { wait.max(self.refused_pause) } else { wait }
     }
 
     /// `host:port`, for messages.

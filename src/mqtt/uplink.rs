@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::client::{Link, Session, interval_after, open};
-use super::fault::{FaultKind, LinkFault};
+use super::fault::LinkFault;
 use super::flight::{Answer, Flight};
 use super::message::{Connected, Publication, Refusal};
 use super::options::LinkOptions;
@@ -109,6 +109,7 @@ impl Uplink {
             online: Arc::clone(&online),
             line_rate: Arc::clone(&line_rate),
             stop: stopped,
+            stood: false,
         };
         Self { queue, events, online, line_rate, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
     }
@@ -166,6 +167,8 @@ struct Task {
     online: Arc<AtomicBool>,
     line_rate: Arc<AtomicU32>,
     stop: oneshot::Receiver<Duration>,
+    /// The connection lasted long enough to have proved healthy.
+    stood: bool,
 }
 
 impl Task {
@@ -180,10 +183,7 @@ impl Task {
             self.online.store(false, Ordering::Release);
             self.return_queue().await;
             let Some(fault) = fault else { break };
-            wait = if fault.kind == FaultKind::Renewed { Duration::ZERO } else { backoff.next_delay(rand::random()) };
-            if fault.calls_for_a_pause() {
-                wait = wait.max(self.options.refused_pause);
-            }
+            wait = self.options.wait_after(&fault, std::mem::take(&mut self.stood), &mut backoff);
             self.emit(UplinkEvent::Disconnected { fault, retry_in: wait }).await;
         }
         self.queue.close();
@@ -268,7 +268,7 @@ impl Task {
                     renewing = link.is_outdated(&self.options);
                     self.online.store(!renewing, Ordering::Release);
                 }
-                () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
+                () = &mut healthy, if !proved => { proved = true; self.stood = true; backoff.reset(); }
                 deadline = &mut self.stop, if !stopping => {
                     self.queue.close();
                     (stopping, renewing) = (true, false);

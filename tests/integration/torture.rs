@@ -6,6 +6,7 @@ mod chaos;
 pub(crate) mod gateway;
 mod line;
 mod outage;
+mod storm;
 
 /// Whether the full form is asked for.
 fn full() -> bool {

@@ -19,7 +19,7 @@ use crate::config::ReleaseOn;
 use crate::contract::camera_state::CameraCondition;
 use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
-use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SendError, Uplink, UplinkEvent};
+use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SESSION_EXPIRY, SendError, Uplink, UplinkEvent};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::Desk;
@@ -235,7 +235,14 @@ impl MqttPublisher {
 
     async fn handle_downlink(&mut self, event: DownlinkEvent) {
         match event {
-            DownlinkEvent::Connected(_) => tracing::info!("listening for feedback and commands"),
+            DownlinkEvent::Connected(granted) => {
+                tracing::info!(session_kept = granted.session_present, "listening for feedback and commands");
+                // Silence of the broker means that it keeps what it was asked for.
+                if let Some(kept) = granted.session_expiry.filter(|kept| *kept < SESSION_EXPIRY) {
+                    let kept_h = kept.as_secs() / 3600;
+                    tracing::warn!(kept_h, "the broker keeps feedback for us no longer than this while we are away");
+                }
+            }
             DownlinkEvent::Disconnected { fault, retry_in } => {
                 tracing::warn!(%fault, retry_s = retry_in.as_secs(), "no connection for feedback and commands");
             }
