@@ -209,8 +209,8 @@ async fn an_authority_that_is_replaced_is_used_for_the_next_connection() {
     until_connected(&mut uplink).await;
 }
 
-/// What `gridwatch doctor` says of the broker.
-async fn doctor(port: u16, ca: &Path) -> String {
+/// What `gridwatch doctor` says of the broker, in whatever environment.
+async fn doctor(port: u16, ca: &Path, environment: &[(&'static str, String)]) -> String {
     let site = Site::new().await;
     let text = crate::outbox::daemon::configuration();
     let mqtt = format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n[mqtt.tls]\nca_file = \"{}\"\n", ca.display());
@@ -218,6 +218,7 @@ async fn doctor(port: u16, ca: &Path) -> String {
     std::fs::write(&file, text.replace("[storage]", &format!("{mqtt}[storage]"))).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gridwatch"));
     command.args(["doctor", "--config"]).arg(file).env("ORT_DISABLE_TELEMETRY", "1");
+    command.envs(environment.iter().cloned());
     let (_, said, _) = tokio::task::spawn_blocking(move || crate::outbox::run(&mut command)).await.unwrap();
     said.lines().find(|line| line.contains("broker 127.0.0.1")).unwrap_or_else(|| panic!("{said}")).to_owned()
 }
@@ -226,12 +227,28 @@ async fn doctor(port: u16, ca: &Path) -> String {
 async fn the_doctor_says_what_is_wrong_with_a_certificate() {
     let authority = Authority::new();
     let broker = Broker::start(broker_tls(&authority, &authority.sign("broker", "127.0.0.1"), false)).await;
-    let said = doctor(broker.port, &authority.ca()).await;
+    let said = doctor(broker.port, &authority.ca(), &[]).await;
     assert!(said.starts_with("pass") && said.contains("connected with TLS"), "{said}");
-    let said = doctor(broker.port, &Authority::new().ca()).await;
+    let said = doctor(broker.port, &Authority::new().ca(), &[]).await;
     assert!(said.starts_with("FAIL") && said.contains("authority") && said.contains("; to do: "), "{said}");
     let old = authority.sign_for("old", "127.0.0.1", 1990..2001);
     let expired = Broker::start(broker_tls(&authority, &old, false)).await;
-    let said = doctor(expired.port, &authority.ca()).await;
+    let said = doctor(expired.port, &authority.ca(), &[]).await;
     assert!(said.starts_with("FAIL") && said.contains("has expired") && said.contains("openssl"), "{said}");
+}
+
+#[tokio::test]
+async fn a_box_that_wakes_up_in_1970_connects_all_the_same() {
+    let library = ["x86_64", "aarch64"].map(|arch| format!("/usr/lib/{arch}-linux-gnu/faketime/libfaketimeMT.so.1"));
+    let cached = crate::support::lab::root().join(".cache/faketime/libfaketimeMT.so.1").display().to_string();
+    let Some(library) = library.into_iter().chain([cached]).find(|file| Path::new(file).exists()) else {
+        return eprintln!("skipped: the clock cannot be turned back without faketime (apt install faketime)");
+    };
+    let authority = Authority::new();
+    let signed = authority.sign_for("broker", "127.0.0.1", 2020..2100);
+    let broker = Broker::start(broker_tls(&authority, &signed, false)).await;
+    let clock = [("LD_PRELOAD", library), ("FAKETIME", "@1970-01-01 00:05:00".to_owned())];
+    let monotonic = [("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()), ("TZ", "UTC".to_owned())];
+    let said = doctor(broker.port, &authority.ca(), &[clock, monotonic].concat()).await;
+    assert!(said.starts_with("pass") && said.contains("connected with TLS"), "{said}");
 }
