@@ -72,7 +72,7 @@ const OPEN: usize = 8;
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let (config, _) = config::load(&arguments.config)?;
-    telemetry::init(LogFormat::Human, "info", None)?;
+    telemetry::init(LogFormat::Human, "info", None, gridwatch::clock::monotonic)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -150,6 +150,7 @@ async fn publisher(
     };
     let facts = BTreeMap::new();
     let context = link::Context {
+        safe_mode: None,
         config,
         shared,
         facts: &facts,

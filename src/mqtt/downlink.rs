@@ -16,7 +16,7 @@ use rumqttc::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::client::{Link, Receipt, Session, open};
+use super::client::{Link, Receipt, Session, interval_after, open};
 use super::fault::{FaultKind, LinkFault, subscription_refusal};
 use super::flight::{Answer, Flight};
 use super::message::{Connected, Incoming};
@@ -24,8 +24,14 @@ use super::options::LinkOptions;
 use super::uplink::Births;
 use crate::domain::backoff::Backoff;
 
+/// How long saying goodbye may take before a connection that is made anew.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// Messages received and not taken by the consumer; more stay in the socket.
 const MOST_WAITING: usize = 256;
+
+/// How long the broker is asked to keep what comes for us while we are away.
+pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the broker says for us when we are gone without a goodbye; retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +76,7 @@ impl DownlinkOptions {
             will: None,
             hello: Arc::new(Vec::new),
             farewell: Arc::new(Vec::new),
-            session_expiry: Duration::from_secs(7 * 24 * 3600),
+            session_expiry: SESSION_EXPIRY,
             receive_max: 32,
         }
     }
@@ -122,7 +128,7 @@ impl Downlink {
     pub fn start(options: DownlinkOptions) -> Self {
         let (sender, events) = mpsc::channel(usize::from(options.receive_max.max(1)));
         let (stop, stopped) = oneshot::channel();
-        let task = Task { options, events: sender, stop: stopped };
+        let task = Task { options, events: sender, stop: stopped, stood: false };
         Self { events, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
     }
 
@@ -148,6 +154,8 @@ struct Task {
     options: DownlinkOptions,
     events: mpsc::Sender<DownlinkEvent>,
     stop: oneshot::Receiver<Duration>,
+    /// The connection lasted long enough to have proved healthy.
+    stood: bool,
 }
 
 impl Task {
@@ -161,10 +169,7 @@ impl Task {
                 _ = &mut self.stop => return,
             }
             let Some(fault) = self.run_once(&mut backoff).await else { return };
-            wait = backoff.next_delay(rand::random());
-            if fault.calls_for_a_pause() {
-                wait = wait.max(self.options.link.refused_pause);
-            }
+            wait = self.options.link.wait_after(&fault, std::mem::take(&mut self.stood), &mut backoff);
             self.emit(DownlinkEvent::Disconnected { fault, retry_in: wait }).await;
         }
     }
@@ -217,6 +222,7 @@ impl Task {
         let mut proved = false;
         let mut flight = Flight::new(&self.options.link, &link.granted);
         let mut hello: VecDeque<_> = (self.options.hello)().into();
+        let mut renew = interval_after(self.options.link.renew_every);
         loop {
             while flight.has_room() {
                 let Some(publication) = hello.pop_front() else { break };
@@ -235,7 +241,12 @@ impl Task {
                         permit.send(DownlinkEvent::Message(incoming(message, receipt)));
                     }
                 }
-                () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
+                _ = renew.tick() => if link.is_outdated(&self.options.link) {
+                    // The session stays, and what comes meanwhile waits in it.
+                    link.close(GOODBYE).await;
+                    return Some(LinkFault::renewed(&address));
+                },
+                () = &mut healthy, if !proved => { proved = true; self.stood = true; backoff.reset(); }
                 patience = &mut self.stop => {
                     self.leave(link, flight, patience.unwrap_or_default()).await;
                     return None;

@@ -57,6 +57,7 @@ mod records;
 mod requeue;
 mod seal;
 mod space;
+mod turns;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,7 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use turns::Turn;
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;

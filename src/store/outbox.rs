@@ -55,7 +55,7 @@ impl Database {
 
     /// The message with its bytes. A picture whose file is missing or altered is counted as lost;
     /// one that cannot be read waits.
-    fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
+    pub(super) fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
         if !seal::is_whole(&self.connection, id)? {
             tracing::error!(message = id, "a message was damaged on the disk: not sent");
             self.transact(|tx| drop_message(tx, id, "message_damaged", now))?;

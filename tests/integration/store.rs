@@ -5,6 +5,7 @@ mod incidents;
 mod numbers;
 mod outbox_model;
 mod space;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::fs;

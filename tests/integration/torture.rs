@@ -4,7 +4,12 @@
 #![allow(clippy::print_stdout, reason = "what the checks are run for")]
 #![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
+mod chaos;
+pub(crate) mod gateway;
 mod hostile;
+mod line;
+mod outage;
+mod storm;
 mod torn;
 
 /// Whether everything is to be done that the figures are about, and not a sample of it.

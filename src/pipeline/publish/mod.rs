@@ -8,3 +8,4 @@ pub mod mqtt;
 pub mod retained;
 #[cfg(feature = "ffmpeg")]
 pub mod spool;
+mod suspects;

@@ -14,18 +14,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::until;
 use crate::config::ReleaseOn;
 use crate::contract::camera_state::CameraCondition;
 use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
-use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SendError, Uplink, UplinkEvent};
+use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SESSION_EXPIRY, SendError, Uplink, UplinkEvent};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::Desk;
 use crate::pipeline::publish::flight::{Flight, Lane, WINDOW};
 use crate::pipeline::publish::metrics;
 use crate::pipeline::publish::retained::{Descriptions, condition};
-use crate::store::OutboxMessage;
+use crate::store::{OutboxMessage, Turn};
 
 /// Answers are committed together at least this often: losing one only makes a duplicate.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
@@ -77,8 +78,11 @@ impl MqttPublisher {
         let mut metrics = tokio::time::interval(METRICS_EVERY);
         settle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let clock = &self.desk.clock;
+            let pause = self.flight.resumes(clock.now()).map(|at| until(&**clock, at));
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
                 Some(event) = self.uplink.next_event() => {
                     let connected = matches!(event, UplinkEvent::Connected(_));
                     self.handle_uplink(&event);
@@ -133,32 +137,66 @@ impl MqttPublisher {
         }
     }
 
+    /// Event messages as far as the line and the broker take them, and pictures only when none of those waits.
     async fn fill_window(&mut self) {
         if self.flight.settled() >= WINDOW {
             self.settle().await;
         }
         let now = self.desk.clock.now();
-        while self.uplink.is_online() && self.flight.room(now) > 0 {
-            let batch = match self.desk.store.next_batch(self.flight.room(now), self.flight.busy()).await {
-                Ok(batch) => batch,
-                Err(error) => return tracing::error!(%error, "the outbox cannot be read"),
-            };
-            let mut sent = 0;
-            for message in batch {
-                let (id, lane) = (message.id, Lane::of(&message));
-                if self.flight.is_paused(lane, now) {
+        while self.uplink.is_online() {
+            let Some((turn, limit)) = self.flight.next_events(now) else { return };
+            let Some(events) = self.next_of(turn, limit).await else { return };
+            if !events.is_empty() {
+                if !self.hand_over(events) {
+                    return;
+                }
+                continue;
+            }
+            // Nothing urgent may be left and something still be overdue.
+            if turn == Turn::Urgent {
+                let Some(overdue) = self.next_of(Turn::Oldest, limit).await else { return };
+                if !overdue.is_empty() {
+                    if !self.hand_over(overdue) {
+                        return;
+                    }
                     continue;
                 }
-                match self.uplink.try_send(self.publication(message)) {
-                    Ok(()) => self.flight.handed_over(id, lane),
-                    Err(SendError::Full | SendError::Offline) => return,
-                }
-                sent += 1;
             }
-            if sent == 0 {
+            let picture = match self.flight.next_picture(now, self.uplink.line_rate()) {
+                Some(turn) => self.next_of(turn, 1).await.unwrap_or_default(),
+                None => Vec::new(),
+            };
+            if picture.is_empty() {
+                if !self.flight.nothing_else_waits() {
+                    return;
+                }
+            } else if !self.hand_over(picture) {
                 return;
             }
         }
+    }
+
+    async fn next_of(&self, turn: Turn, limit: usize) -> Option<Vec<OutboxMessage>> {
+        let batch = self.desk.store.next_of(turn, limit, self.flight.busy()).await;
+        batch.inspect_err(|error| tracing::error!(%error, "the outbox cannot be read")).ok()
+    }
+
+    /// False: the line takes no more for now.
+    fn hand_over(&mut self, messages: Vec<OutboxMessage>) -> bool {
+        for message in messages {
+            let (id, lane, bytes) = (message.id, Lane::of(&message), message.body.len() + message.topic.len());
+            if !self.flight.fits(lane, bytes, self.uplink.line_rate()) {
+                if lane == Lane::Picture {
+                    self.flight.picture_must_wait(bytes);
+                }
+                return false;
+            }
+            match self.uplink.try_send(self.publication(message)) {
+                Ok(()) => self.flight.handed_over(id, lane, bytes),
+                Err(SendError::Full | SendError::Offline) => return false,
+            }
+        }
+        true
     }
 
     fn publication(&self, message: OutboxMessage) -> Publication {
@@ -197,7 +235,14 @@ impl MqttPublisher {
 
     async fn handle_downlink(&mut self, event: DownlinkEvent) {
         match event {
-            DownlinkEvent::Connected(_) => tracing::info!("listening for feedback and commands"),
+            DownlinkEvent::Connected(granted) => {
+                tracing::info!(session_kept = granted.session_present, "listening for feedback and commands");
+                // Silence of the broker means that it keeps what it was asked for.
+                if let Some(kept) = granted.session_expiry.filter(|kept| *kept < SESSION_EXPIRY) {
+                    let kept_h = kept.as_secs() / 3600;
+                    tracing::warn!(kept_h, "the broker keeps feedback for us no longer than this while we are away");
+                }
+            }
             DownlinkEvent::Disconnected { fault, retry_in } => {
                 tracing::warn!(%fault, retry_s = retry_in.as_secs(), "no connection for feedback and commands");
             }
