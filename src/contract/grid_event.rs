@@ -1,5 +1,7 @@
 //! The grid event: a `CloudEvents` envelope around the data that `grid-event-1.schema.json` describes.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -8,6 +10,7 @@ use uuid::Uuid;
 use super::catalogue::Catalogue;
 use super::listing;
 use super::sequence::Stamp;
+use super::signature::{KEY_ID, SIGNATURE, Signer, signed_bytes};
 use super::time::SiteTime;
 use super::topics::{Channel, Topics};
 use crate::domain::Timestamp;
@@ -149,6 +152,7 @@ pub struct EventContext<'a> {
 #[derive(Debug, Clone)]
 pub struct GridEvent {
     envelope: Value,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl GridEvent {
@@ -167,7 +171,14 @@ impl GridEvent {
             "dataschema": "urn:gridwatch:schema:grid-event:1",
             "data": data(step, phase, context),
         });
-        Self { envelope }
+        Self { envelope, signer: None }
+    }
+
+    /// The same, to be signed when it is written. A signature of Ed25519 has nothing random in it: what is written twice
+    /// with one key and one number is the same twice.
+    #[must_use]
+    pub fn signed_by(self, signer: Arc<dyn Signer>) -> Self {
+        Self { signer: Some(signer), ..self }
     }
 
     /// The bytes that are sent, now and at every retransmission.
@@ -175,6 +186,16 @@ impl GridEvent {
     pub fn to_bytes(&self, stamp: &Stamp) -> Vec<u8> {
         let mut envelope = self.envelope.clone();
         envelope["data"]["sequence"] = json!(stamp);
+        if let Some(signer) = &self.signer {
+            let of_key = |key_id: &str| {
+                let mut named = envelope.clone();
+                named[KEY_ID] = key_id.into();
+                signed_bytes(&named)
+            };
+            let signature = signer.sign(&of_key);
+            envelope[KEY_ID] = signature.key_id.into();
+            envelope[SIGNATURE] = signature.value.into();
+        }
         envelope.to_string().into_bytes()
     }
 }

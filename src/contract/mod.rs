@@ -15,6 +15,7 @@ mod listing;
 pub mod metrics;
 pub mod schema;
 pub mod sequence;
+pub mod signature;
 pub mod state;
 pub mod time;
 pub mod topics;

@@ -49,7 +49,7 @@ impl Live {
     /// far as it depends on itself; cameras and broker may still be missing.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let started_at = clock.now();
-        let writer = Arc::new(EventWriter::new(&config)?);
+        let writer = EventWriter::new(&config)?;
         let loaded = models::load(&config)?;
         report_models(&loaded);
         let (store, report) = Store::open(&config.storage, Arc::clone(&clock)).context("opening the store")?;
@@ -58,7 +58,7 @@ impl Live {
         }
         tracing::info!(epoch = %report.epoch, pending = report.pending, "store open");
         let shared = Shared {
-            writer,
+            writer: Arc::new(writer.signing(&config, started_at)?),
             pictures: config.evidence.clone(),
             budget: Arc::new(Mutex::new(AlertBudget::new(config.alert_budget.opened_per_hour))),
             store: store.clone(),

@@ -16,6 +16,7 @@ mod outbox;
 mod replay;
 #[cfg(feature = "onnx")]
 mod runtime;
+mod signing;
 mod store;
 mod support;
 mod tidy;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lower may not know higher, and equals may not know each other.
-const LAYERS: [(&str, u8); 18] = [
+const LAYERS: [(&str, u8); 19] = [
     ("domain", 0),
     ("clock", 1),
     ("config", 1),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, u8); 18] = [
     ("mqtt", 2),
     ("spool", 2),
     ("catalogue", 2),
+    ("signing", 2),
     ("pipeline", 3),
     ("daemon", 4),
     ("evaluation", 4),
