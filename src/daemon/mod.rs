@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, read_last_good};
 use crate::config::Config;
 use crate::pipeline::live::Live;
 use notify::{Notice, notify};
@@ -42,7 +42,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::not_before(read_last_good(&config.storage.state_dir)));
     let live = Live::start(config, clock).await?;
     notify(&Notice::Ready);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);

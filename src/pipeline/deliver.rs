@@ -135,19 +135,25 @@ impl StoreSink {
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut drafts = Vec::new();
         let mut used = Vec::new();
+        let mut transitions = Vec::new();
+        // From the box's own time to UTC, as late as can be: what waited for the disk is told with what is known now.
+        let correction = self.shared.clock.correction();
         for step in &mut batch.steps {
-            let (entries, pictures) = self.pictures_of(&step.transition).await?;
+            let told = step.transition.clone().moved(correction);
+            let (entries, pictures) = self.pictures_of(&told).await?;
             if self.admits(step).await? {
-                drafts.push(self.draft(&step.transition, &entries));
+                drafts.push(self.draft(&told, &entries));
             }
             used.extend(pictures);
+            transitions.push(told);
         }
+        let state = batch.state.clone().moved(correction);
         let commit = Commit {
             camera: self.camera.id.clone(),
-            transitions: batch.steps.iter().map(|step| step.transition.clone()).collect(),
+            transitions,
             snapshots_used: used,
             drafts,
-            analyzer_state: Some(serde_json::to_string(&batch.state)?),
+            analyzer_state: state.map(|state| serde_json::to_string(&state)).transpose()?,
             feedback_applied: batch.heard.clone(),
         };
         self.shared.store.commit(commit).await?;
@@ -238,7 +244,7 @@ impl StoreSink {
         let (frame, seen, crowd) = (Arc::clone(frame), sight.to_redact(), crowd.map(str::to_owned));
         let (camera, model) = (Arc::clone(&self.camera), self.model.clone());
         let options = self.shared.pictures.clone();
-        let captured_at = frame.captured_at;
+        let captured_at = self.shared.clock.outside(frame.captured_at);
         let work = move || picture(&frame, &seen, (&camera, &model), crowd.as_deref(), &options);
         let Picture { jpeg, width, height, sha256, redaction: done } =
             tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??;
@@ -283,6 +289,19 @@ impl IncidentSink for StoreSink {
             self.enqueue(Batch { steps: Vec::new(), heard: vec![(event_id, seq)], state });
             self.flush().await;
         }
+    }
+
+    async fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) {
+        let known = match self.shared.store.latest_event(event_id).await {
+            Ok(known) => known.filter(|event| matches!(event.latest.phase, Phase::Closed(_))),
+            Err(error) => return tracing::error!(%event_id, %error, "an incident's times are not corrected yet"),
+        };
+        // One that is open and unknown is closed at the next start, with the right times.
+        let Some(event) = known else { return };
+        let mut step = event.latest.moved(by - self.shared.clock.correction());
+        step.revision = step.revision.saturating_add(1);
+        (step.at, step.evidence, step.verification) = (self.shared.clock.now(), Vec::new(), None);
+        self.transitions(vec![step], state).await;
     }
 
     async fn looked(&mut self, at: Timestamp, next_at: Timestamp, view: ViewState) {

@@ -28,7 +28,7 @@ impl Database {
     }
 
     fn try_commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
-        let (now, epoch) = (self.now_ms(), self.epoch);
+        let (now, epoch, belief) = (self.now_ms(), self.epoch, self.belief());
         self.transact(|tx| {
             let mut repeated = HashSet::new();
             for step in &commit.transitions {
@@ -51,6 +51,7 @@ impl Database {
                 let number = if repeated.contains(&draft.event) {
                     number_of(tx, draft.event)?
                 } else {
+                    belief.note_event(tx, draft.event.0)?;
                     Some(enqueue(tx, draft, epoch, now)?)
                 };
                 numbers.extend(number);

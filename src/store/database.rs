@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{OpenReport, StoreError, pictures};
+use super::{OpenReport, StoreError, doubt, pictures};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
@@ -105,6 +105,7 @@ impl Database {
             wake,
             _lock: lock,
         };
+        doubt::prepare(&database.connection, &database.clock.quality().boot_id)?;
         database.collect_garbage()?;
         let orphans_removed = database.sweep_orphans()?;
         database.ensure_ballast();
@@ -125,7 +126,7 @@ impl Database {
     }
 
     pub(super) fn now_ms(&self) -> i64 {
-        self.clock.now().as_millisecond()
+        self.clock.utc().as_millisecond()
     }
 
     pub(super) fn wake(&self) {

@@ -6,6 +6,7 @@ use crate::domain::ids::DerivedIds;
 use crate::domain::incident::{CloseReason, Kind, Measure};
 use crate::pipeline::models::no_model;
 use crate::pipeline::replay::analyzer_config;
+use crate::store::Misdated;
 
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + 60 * minute).expect("in range")
@@ -15,13 +16,15 @@ fn at(minute: i64) -> Timestamp {
 struct OneBox {
     sink: StoreSink,
     state: AnalyzerState,
+    clock: ManualClock,
     _folder: tempfile::TempDir,
 }
 
 impl OneBox {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(at(0)));
+        let wall = ManualClock::new(at(0));
+        let clock: Arc<dyn Clock> = Arc::new(wall.clone());
         let text = include_str!("../../../config/example.toml");
         let (mut config, _): (Config, _) = config::parse(text, folder.path()).expect("the example is right");
         config.storage.state_dir = folder.path().to_owned();
@@ -38,7 +41,7 @@ impl OneBox {
         let camera = Arc::new(config.cameras.remove(0));
         let state =
             CameraAnalyzer::new(analyzer_config(&camera, &no_model()), Box::new(DerivedIds), None, at(0)).save();
-        Self { sink: StoreSink::new(camera, no_model(), shared), state, _folder: folder }
+        Self { sink: StoreSink::new(camera, no_model(), shared), state, clock: wall, _folder: folder }
     }
 
     /// Takes one step of the `n`th incident; whether the event has reached people.
@@ -49,6 +52,17 @@ impl OneBox {
         let known = self.sink.shared.store.latest_event(event_id).await.expect("a store").expect("an event");
         assert_eq!(known.latest.revision, revision, "kept, whether it goes out or not");
         known.published
+    }
+
+    /// Bodies of the events that wait, the oldest first.
+    async fn bodies(&self) -> Vec<bytes::Bytes> {
+        let mut batch = self.sink.shared.store.next_batch(100, Vec::new()).await.expect("a store");
+        batch.sort_by_key(|message| message.id);
+        batch.into_iter().filter(|message| message.seq.is_some()).map(|message| message.body).collect()
+    }
+
+    async fn misdated(&self) -> Vec<Misdated> {
+        self.sink.shared.store.misdated().await.expect("a store")
     }
 
     fn held_back(&self) -> u64 {
@@ -133,4 +147,70 @@ async fn a_step_that_is_written_again_is_judged_once() {
         assert!(!gateway.sink.admits(&mut second).await.expect("a store"));
     }
     assert_eq!(gateway.held_back(), 1);
+}
+
+fn told(body: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(body).expect("JSON")
+}
+
+#[tokio::test]
+async fn times_told_before_the_clock_was_known_are_corrected_by_a_new_revision() {
+    let mut gateway = OneBox::new();
+    gateway.clock.advance_to(at(10));
+    assert!(gateway.take(1, 1, Phase::Opened, 10).await);
+    assert!(gateway.take(1, 2, CLEARED, 11).await);
+    let before = gateway.bodies().await;
+    assert_eq!(told(&before[0])["data"]["clock"]["synced"], false);
+    assert!(gateway.misdated().await.is_empty(), "nothing is known yet");
+
+    // Three years and an hour, as for a box that began with a last good time of then.
+    let ahead = SignedDuration::from_hours(3 * 8766 + 1);
+    gateway.clock.set_wall(ahead, true);
+    let wrong = gateway.misdated().await;
+    let event_id = step(1, 1, Phase::Opened, 0).event_id;
+    assert_eq!(wrong.iter().map(|misdated| (misdated.event_id, misdated.by)).collect::<Vec<_>>(), [(event_id, ahead)]);
+    gateway.sink.retell(event_id, wrong[0].by, gateway.state.clone()).await;
+    assert!(gateway.misdated().await.is_empty(), "said once");
+
+    let after = gateway.bodies().await;
+    assert_eq!(after[..2], before[..], "what was written stays as it was, byte for byte");
+    let corrected = told(&after[2]);
+    let data = &corrected["data"];
+    assert_eq!(
+        (&data["revision"], &data["phase"], &data["clock"]["synced"]),
+        (&3.into(), &"closed".into(), &true.into())
+    );
+    let moment = |value: &serde_json::Value| value.as_str().expect("text").parse::<Timestamp>().expect("a moment");
+    let first = &told(&before[0])["data"]["times"]["first_seen"];
+    assert_eq!(moment(&data["times"]["first_seen"]), moment(first) + ahead);
+    assert_eq!(moment(&corrected["time"]), at(10) + ahead, "written now");
+    assert_eq!(data["sequence"]["seq"], 3, "order is by number and revision, not by time");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_both_ways_moves_what_is_told_and_nothing_else() {
+    let mut gateway = OneBox::new();
+    let hours = SignedDuration::from_hours;
+    for (n, ahead, synced) in [(1, hours(0), true), (2, hours(87_660), true), (3, hours(-1), true), (4, hours(0), true)]
+    {
+        gateway.clock.set_wall(ahead, synced);
+        gateway.sink.shared.budget = Arc::new(Mutex::new(AlertBudget::new(10)));
+        assert!(gateway.take(n, 1, Phase::Opened, 0).await);
+        let body = told(gateway.bodies().await.last().expect("one"));
+        let at_told =
+            body["data"]["times"]["confirmed"].as_str().expect("text").parse::<Timestamp>().expect("a moment");
+        assert_eq!(at_told, at(0) + ahead);
+        assert_eq!(body["data"]["sequence"]["seq"], n);
+        assert!(gateway.misdated().await.is_empty(), "it was known each time");
+    }
+    // Set by hand by less than a day: nobody knows that it is right now.
+    gateway.clock.set_wall(hours(0), false);
+    assert!(gateway.take(5, 1, Phase::Opened, 1).await);
+    gateway.clock.set_wall(hours(2), false);
+    assert!(gateway.misdated().await.is_empty());
+    gateway.clock.set_wall(hours(2), true);
+    assert_eq!(gateway.misdated().await.len(), 1);
+    // Right all along, and known now.
+    gateway.clock.set_wall(hours(0), true);
+    assert!(gateway.misdated().await.is_empty());
 }

@@ -121,10 +121,10 @@ impl Descriptions {
         message
     }
 
-    /// A moment in the site's form.
+    /// A moment of the box's own time in the site's form.
     #[must_use]
     pub fn time(&self, at: Timestamp) -> SiteTime {
-        SiteTime::new(at, self.writer.time_zone())
+        SiteTime::new(self.clock.outside(at), self.writer.time_zone())
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "a percentage")]
