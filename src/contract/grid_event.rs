@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::catalogue::Catalogue;
+use super::key_id::KeyId;
 use super::listing;
 use super::sequence::Stamp;
 use super::signature::{KEY_ID, SIGNATURE, Signer, signed_bytes};
@@ -79,6 +80,8 @@ pub enum RedactionState {
     Applied,
     /// Nobody and no vehicle in it.
     NoneNeeded,
+    /// Nobody is blurred, and only the owner of this key can open it.
+    Sealed(KeyId),
 }
 
 /// How a picture reaches the platform.
@@ -90,6 +93,41 @@ pub enum Transport {
     Spool,
     /// Not any more: deleted for age or space.
     Gone,
+}
+
+/// What a picture's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// A JPEG.
+    Jpeg,
+    /// A JPEG sealed in the age format.
+    Age,
+}
+
+impl MediaType {
+    /// Of a picture with this role.
+    #[must_use]
+    pub fn of(role: EvidenceRole) -> Self {
+        if role == EvidenceRole::OriginalSealed { Self::Age } else { Self::Jpeg }
+    }
+
+    /// In messages. The age format has no registered name of its own.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Age => "application/octet-stream",
+        }
+    }
+
+    /// Of a file.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Age => "age",
+        }
+    }
 }
 
 /// One picture of an event.
@@ -281,18 +319,23 @@ fn labelled_box(shown: &LabelledBox) -> Value {
 }
 
 fn evidence(entry: &EvidenceEntry, event_id: Uuid, crowding: bool, context: &EventContext<'_>) -> Value {
+    let media = MediaType::of(entry.role);
     let delivery = match entry.transport {
         Transport::Mqtt => {
             let topic = context.topics.of(&Channel::Evidence { event_id, id: entry.id.clone() });
             json!({ "mode": "mqtt", "topic": topic })
         }
-        Transport::Spool => json!({ "mode": "spool", "file": format!("{}.jpg", entry.id) }),
+        Transport::Spool => json!({ "mode": "spool", "file": format!("{}.{}", entry.id, media.extension()) }),
         Transport::Gone => json!({ "mode": "gone" }),
     };
     // The number of blurred heads would tell what the band withholds.
-    let redaction = if crowding { json!({ "state": entry.redaction.state }) } else { json!(entry.redaction) };
+    let redaction = match entry.redaction.state {
+        RedactionState::Sealed(key) => json!({ "state": "sealed", "sealed_to": key }),
+        state if crowding => json!({ "state": state }),
+        _ => json!(entry.redaction),
+    };
     json!({
-        "id": entry.id, "role": entry.role, "media_type": "image/jpeg", "bytes": entry.bytes,
+        "id": entry.id, "role": entry.role, "media_type": media.name(), "bytes": entry.bytes,
         "width": entry.width, "height": entry.height, "sha256": entry.sha256,
         "captured_at": SiteTime::new(entry.captured_at, context.time_zone), "redaction": redaction, "delivery": delivery,
     })

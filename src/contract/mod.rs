@@ -11,6 +11,7 @@ pub mod feedback;
 pub mod grid_event;
 pub mod inbound;
 pub mod info;
+pub mod key_id;
 mod listing;
 pub mod metrics;
 pub mod schema;

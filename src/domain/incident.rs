@@ -87,6 +87,8 @@ pub enum EvidenceRole {
     Closed,
     /// Asked for by the platform after handling.
     Verification,
+    /// Nobody blurred, encrypted to the township: of dumping only.
+    OriginalSealed,
 }
 
 /// Names one kept picture of one camera; unique for the camera's lifetime.
@@ -102,6 +104,8 @@ pub enum SnapshotRequest {
     Keep(SnapshotId),
     /// Keep it with nobody left to be seen in this zone: it shows crowding there.
     KeepCrowd(SnapshotId, String),
+    /// The picture just kept shows dumping: its original may be kept too, where the site seals originals.
+    KeepOriginal(SnapshotId),
     /// The named picture will not be needed.
     Discard(SnapshotId),
 }

@@ -69,6 +69,11 @@ pub trait IncidentSink: Send {
         sight: &Sight,
         crowd: Option<&str>,
     ) -> impl Future<Output = ()> + Send;
+    /// Keeps the original of a picture just kept, sealed, if the site wants that.
+    fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) -> impl Future<Output = ()> + Send {
+        _ = (id, frame);
+        async {}
+    }
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
@@ -77,7 +82,7 @@ pub trait IncidentSink: Send {
     fn heard(&mut self, event_id: Uuid, seq: Option<u64>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
     /// The analyzer does not know this incident any more: its last word is to be said again with its times moved by `by`.
     fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) -> impl Future<Output = ()> + Send {
-        drop((event_id, by, state));
+        _ = (event_id, by, state);
         async {}
     }
     /// A look was taken and understood; the next one is wanted at `next_at`.
@@ -236,6 +241,9 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
                 (SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _), None) => {
                     tracing::error!(?id, "a picture is asked for without a look");
                 }
+                (SnapshotRequest::KeepOriginal(id), Some((frame, _))) => self.sink.keep_original(id, frame).await,
+                // Without the look there is no picture either, and that was said.
+                (SnapshotRequest::KeepOriginal(_), None) => {}
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }
         }

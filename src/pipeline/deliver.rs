@@ -2,6 +2,8 @@
 //!
 //! Nothing here talks to a broker: once a step is committed, `publish` finds it in the outbox.
 
+mod original;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +32,8 @@ use crate::pipeline::picture::{PictureError, picture, redaction};
 use crate::pipeline::progress::{Progress, Stage};
 use crate::pipeline::see::Sight;
 use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
+
+use original::{original, original_of};
 
 /// The analyzer's state is written this often while nothing happens: what a power cut may take from
 /// the baseline, against the wear of the disk.
@@ -190,10 +194,12 @@ impl StoreSink {
     ) -> Result<(Vec<EvidenceEntry>, Vec<SnapshotUse>), StoreError> {
         let writer = &self.shared.writer;
         let mut entries = self.shared.store.evidence_of(step.event_id, writer.transport()).await?;
-        let wanted: Vec<SnapshotId> = step.evidence.iter().map(|shown| shown.snapshot).collect();
+        let names = step.evidence.iter().map(|shown| shown.snapshot);
+        let wanted: Vec<SnapshotId> = names.flat_map(|name| [name, original_of(name)]).collect();
         let kept = self.shared.store.snapshot_meta(self.camera.id.clone(), wanted).await?;
         let mut used = Vec::new();
-        for shown in &step.evidence {
+        let shown = step.evidence.iter().copied();
+        for shown in shown.flat_map(|shown| [Some(shown), original(step.kind, shown)]).flatten() {
             // A picture that could not be made or had to be given up is missing, and was reported then.
             let Some((snapshot, meta)) = kept.iter().find(|(id, _)| *id == shown.snapshot) else { continue };
             let facts = PictureFacts {
@@ -203,7 +209,7 @@ impl StoreSink {
                 sha256: meta.sha256.clone(),
                 redaction: meta.redaction,
             };
-            let entry = writer.evidence_entry(entries.len() + 1, shown, &facts);
+            let entry = writer.evidence_entry(entries.len() + 1, &shown, &facts);
             let channel = Channel::Evidence { event_id: step.event_id, id: entry.id.clone() };
             used.push(SnapshotUse {
                 event_id: step.event_id,
@@ -272,9 +278,19 @@ impl IncidentSink for StoreSink {
         }
     }
 
+    async fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) {
+        if let Some(recipient) = self.shared.pictures.seal_originals_to
+            && let Err(error) = self.store_original(id, frame, recipient).await
+        {
+            tracing::warn!(%error, "an original is not kept");
+        }
+    }
+
     async fn discard(&mut self, id: SnapshotId) {
-        if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
-            tracing::warn!(%error, "a picture is not let go");
+        for id in [id, original_of(id)] {
+            if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
+                tracing::warn!(%error, "a picture is not let go");
+            }
         }
     }
 

@@ -85,7 +85,8 @@ fn use_snapshot(tx: &Connection, camera: &CameraId, used: &SnapshotUse) -> Resul
 /// Makes messages of a published event's pictures that were never one.
 fn enqueue_pictures(tx: &Connection, event_id: Uuid, now: i64) -> Result<(), StoreError> {
     let sql = "INSERT INTO outbox(event_id, class, topic, content_type, evidence, created_ms)
-               SELECT event_id, ?2, topic, 'image/jpeg', evidence.id, ?3 FROM evidence JOIN event USING(event_id)
+               SELECT event_id, ?2, topic, CASE role WHEN '\"original_sealed\"' THEN 'application/octet-stream' ELSE 'image/jpeg' END,
+                 evidence.id, ?3 FROM evidence JOIN event USING(event_id)
                JOIN picture ON picture.id = picture WHERE event_id = ?1 AND published AND NOT enqueued AND present
                ORDER BY evidence.id";
     let produced = tx.prepare_cached(sql)?.execute(params![event_id, Class::Evidence as i64, now])?;

@@ -54,6 +54,7 @@ impl Desk<'_> {
     fn keep(&mut self, (kind, zone): (Kind, &str), role: EvidenceRole, at: Timestamp) -> EvidenceRef {
         match kind {
             Kind::Crowding => self.snapshots.keep_crowd(zone, role, at),
+            Kind::Dumping if role == EvidenceRole::Confirmed => self.snapshots.keep_with_original(role, at),
             Kind::Encroachment | Kind::Dumping => self.snapshots.keep(role, at),
         }
     }

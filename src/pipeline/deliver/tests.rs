@@ -1,9 +1,10 @@
 use super::*;
 use crate::clock::ManualClock;
 use crate::config::{self, Config};
+use crate::contract::grid_event::{Redaction, RedactionState};
 use crate::domain::analyzer::CameraAnalyzer;
 use crate::domain::ids::DerivedIds;
-use crate::domain::incident::{CloseReason, Kind, Measure};
+use crate::domain::incident::{CloseReason, EvidenceRef, EvidenceRole, Kind, Measure};
 use crate::pipeline::models::no_model;
 use crate::pipeline::replay::analyzer_config;
 use crate::store::Misdated;
@@ -17,7 +18,7 @@ struct OneBox {
     sink: StoreSink,
     state: AnalyzerState,
     clock: ManualClock,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl OneBox {
@@ -41,7 +42,7 @@ impl OneBox {
         let camera = Arc::new(config.cameras.remove(0));
         let state =
             CameraAnalyzer::new(analyzer_config(&camera, &no_model()), Box::new(DerivedIds), None, at(0)).save();
-        Self { sink: StoreSink::new(camera, no_model(), shared), state, clock: wall, _folder: folder }
+        Self { sink: StoreSink::new(camera, no_model(), shared), state, clock: wall, folder }
     }
 
     /// Takes one step of the `n`th incident; whether the event has reached people.
@@ -213,4 +214,71 @@ async fn a_clock_that_jumps_both_ways_moves_what_is_told_and_nothing_else() {
     // Right all along, and known now.
     gateway.clock.set_wall(hours(0), true);
     assert!(gateway.misdated().await.is_empty());
+}
+
+/// A picture with a pattern in it that can be looked for.
+fn street() -> Arc<crate::domain::frame::Frame> {
+    let color = crate::domain::frame::ColorSpace { full_range: true, bt709: true };
+    let y = (0..640 * 360).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let (u, v) = (vec![128; 320 * 180], vec![128; 320 * 180]);
+    Arc::new(crate::domain::frame::Frame { captured_at: at(0), width: 640, height: 360, color, y, u, v })
+}
+
+impl OneBox {
+    /// Keeps a redacted picture and, where the site wants that, the original; then opens an incident of `kind` with them.
+    async fn open_with_picture(&mut self, kind: Kind) -> serde_json::Value {
+        let (id, frame) = (SnapshotId(1), street());
+        let jpeg = Bytes::from_static(b"\xff\xd8\xffredacted");
+        let redaction = Redaction { state: RedactionState::Applied, persons: 1, plates: None };
+        let picture =
+            NewPicture { jpeg, width: 640, height: 360, sha256: "a".repeat(64), redaction, captured_at: at(0) };
+        self.sink.shared.store.keep_snapshot(self.sink.camera.id.clone(), id, picture).await.expect("a store");
+        self.sink.keep_original(id, &frame).await;
+        let evidence = vec![EvidenceRef { snapshot: id, role: EvidenceRole::Confirmed, captured_at: at(0) }];
+        let measure = match kind {
+            Kind::Encroachment => Measure::Occupation { objects: 1, attendants: 0, occupied_ratio: 0.1 },
+            Kind::Dumping | Kind::Crowding => Measure::GroundChange { changed_ratio: 0.2, act_seen: true },
+        };
+        let opened = IncidentTransition { evidence, kind, measure, ..step(1, 1, Phase::Opened, 0) };
+        self.sink.transitions(vec![opened], self.state.clone()).await;
+        told(&self.bodies().await[0])
+    }
+}
+
+const TOWNSHIP: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+#[tokio::test]
+async fn the_original_of_dumping_goes_out_sealed_and_is_nowhere_in_the_clear() {
+    let mut gateway = OneBox::new();
+    gateway.sink.shared.pictures.seal_originals_to = crate::config::Recipient::parse(TOWNSHIP);
+    let event = gateway.open_with_picture(Kind::Dumping).await;
+    let listed = event["data"]["evidence"].as_array().expect("a list");
+    assert_eq!(listed.len(), 2);
+    let sealed = &listed[1];
+    let key = crate::config::Recipient::parse(TOWNSHIP).expect("a key").id();
+    assert_eq!(sealed["redaction"], serde_json::json!({ "state": "sealed", "sealed_to": key }));
+    assert_eq!(sealed["captured_at"], listed[0]["captured_at"], "of the same picture");
+    let batch = gateway.sink.shared.store.next_batch(10, Vec::new()).await.expect("a store");
+    let message = batch.iter().find(|message| message.evidence.as_deref() == Some("e2")).expect("an original");
+    assert_eq!(message.content_type, "application/octet-stream");
+    assert!(message.body.starts_with(b"age-encryption.org/v1\n") && message.body.len() <= 256_000);
+    // What is on the disk: no file holds a JPEG of it.
+    for entry in std::fs::read_dir(gateway.folder.path().join("evidence")).expect("a folder").flatten() {
+        let bytes = std::fs::read(entry.path()).expect("a file");
+        assert!(bytes.starts_with(b"age-encryption.org") || bytes == b"\xff\xd8\xffredacted", "{:?}", entry.path());
+    }
+}
+
+#[tokio::test]
+async fn no_original_of_anything_but_dumping_and_none_unless_wanted() {
+    let mut gateway = OneBox::new();
+    let event = gateway.open_with_picture(Kind::Dumping).await;
+    assert_eq!(event["data"]["evidence"].as_array().map(Vec::len), Some(1), "off by default");
+    let mut gateway = OneBox::new();
+    gateway.sink.shared.pictures.seal_originals_to = crate::config::Recipient::parse(TOWNSHIP);
+    let event = gateway.open_with_picture(Kind::Encroachment).await;
+    assert_eq!(event["data"]["evidence"].as_array().map(Vec::len), Some(1));
+    gateway.sink.discard(SnapshotId(1)).await;
+    let left = std::fs::read_dir(gateway.folder.path().join("evidence")).expect("a folder").count();
+    assert_eq!(left, 1, "given up with its picture; the event keeps its own");
 }
