@@ -72,7 +72,7 @@ const OPEN: usize = 8;
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let (config, _) = config::load(&arguments.config)?;
-    telemetry::init(LogFormat::Human, "info", None, gridwatch::clock::monotonic)?;
+    telemetry::init(LogFormat::Human, "info", None, gridwatch::clock::since_boot)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

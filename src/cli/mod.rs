@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod emit_test;
 pub mod eval;
 mod exit;
+pub mod keys;
 pub mod media_worker;
 pub mod models;
 pub mod outbox;
@@ -15,6 +16,7 @@ pub mod probe;
 pub mod replay;
 pub mod run;
 pub mod schema;
+pub mod verify_event;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,7 +39,8 @@ Exit codes:
   1  something failed while it ran
   2  the command line is not understood
   3  the configuration is missing or has mistakes
-  4  the configuration is right, but something that it names does not work; or a model is missing or wrong";
+  4  the configuration is right, but something that it names does not work; or a model is missing or wrong;
+     or an event is not what its gateway signed";
 
 /// Watches street cameras and reports suspected encroachment, dumping and crowding as grid events.
 #[derive(Debug, Parser)]
@@ -126,6 +129,16 @@ pub enum Command {
     /// Sends a simulated event, marked `test: true`, by the way that the configuration names: to the broker,
     /// or into the spool directory. Shows whether the platform gets it, without waiting for an incident.
     EmitTest(emit_test::EmitTestArgs),
+    /// Say whether an event is really the gateway's, and its pictures the event's
+    ///
+    /// Checks the signature of an event as it was received, was written into a spool directory, or comes out of a
+    /// database, and compares the pictures beside it with the hashes in it. For anybody: needs no configuration, no
+    /// network, nothing but the gateway's public key. docs/evidence.md says what is signed and what that proves.
+    VerifyEvent(verify_event::VerifyEventArgs),
+    /// Show the keys that this gateway signs its events with, or change to a new one
+    ///
+    /// docs/keys.md says what every key of a gateway is for, and how each is changed.
+    Keys(keys::KeysArgs),
 }
 
 /// The whole program.
@@ -166,6 +179,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Outbox(args) => outbox::execute(args, global),
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
+        Command::VerifyEvent(args) => verify_event::execute(args),
+        Command::Keys(args) => keys::execute(args, global),
     }
 }
 

@@ -173,6 +173,7 @@ fn crowding_tells_bands_and_draws_nobody() {
 fn the_examples_are_valid() {
     let example: Value = serde_json::from_str(EXAMPLE).unwrap();
     check("envelope", &example);
+    check("envelope", &serde_json::from_str(include_str!("../../contract/examples/event-signed.json")).unwrap());
     assert_eq!(example, built(&step(Kind::Encroachment), Transport::Mqtt));
     check("feedback", &serde_json::from_str(FEEDBACK).unwrap());
     let resync = include_str!("../../contract/examples/command-resync.json");
@@ -240,6 +241,7 @@ fn every_other_message_is_valid() {
     check("state", &json!(state.will()));
     assert!(!state.will().online);
     let camera = CameraNote { id: text("c1"), name: None, gb_device_id: None, kinds: Kind::ALL.to_vec() };
+    let signing = serde_json::from_str(include_str!("../../contract/examples/info-signing.json")).unwrap();
     let inference = InferenceNote { runtime: text("onnxruntime"), version: text("1.26"), provider: text("cpu") };
     check(
         "info",
@@ -252,6 +254,7 @@ fn every_other_message_is_valid() {
             rule_profile: text("default"),
             catalogue_version: Catalogue::built_in().version,
             config_sha256: "b".repeat(64),
+            signing: Some(signing),
         }),
     );
     let state = CameraCondition::AuthFailed;

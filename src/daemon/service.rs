@@ -12,7 +12,7 @@ use super::Reread;
 use super::notify::{Notice, notify};
 use super::runs::{Runs, WITHIN_MS};
 use super::watchdog::{Verdict, Watchdog};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, read_last_good};
 use crate::config::Config;
 use crate::media::workers::Program;
 use crate::pipeline::live::Live;
@@ -46,7 +46,8 @@ pub(super) struct Service {
 impl Service {
     /// Starts everything, or, after too many unexpected ends, only what delivers.
     pub(super) async fn start(config: Config, workers: Program) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let last_good = read_last_good(&config.storage.state_dir);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::not_before(last_good));
         let mut runs = open_runs(&config);
         let ends = runs.as_mut().map_or(Ok(None), |runs| {
             let now = clock.quality();

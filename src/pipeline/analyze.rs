@@ -49,6 +49,13 @@ pub enum CameraInput {
         /// Whoever wants to know whether the analyzer still knows the incident.
         known: Option<oneshot::Sender<bool>>,
     },
+    /// The times of an incident of this camera, as they were told last, were wrong.
+    Retell {
+        /// Which.
+        event_id: Uuid,
+        /// By how much they were behind.
+        by: SignedDuration,
+    },
 }
 
 /// Takes what the analyzer decides.
@@ -62,12 +69,22 @@ pub trait IncidentSink: Send {
         sight: &Sight,
         crowd: Option<&str>,
     ) -> impl Future<Output = ()> + Send;
+    /// Keeps the original of a picture just kept, sealed, if the site wants that.
+    fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) -> impl Future<Output = ()> + Send {
+        _ = (id, frame);
+        async {}
+    }
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
     fn transitions(&mut self, steps: Vec<IncidentTransition>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
     /// The analyzer has heard the platform's word; `state` is what follows from it.
     fn heard(&mut self, event_id: Uuid, seq: Option<u64>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
+    /// The analyzer does not know this incident any more: its last word is to be said again with its times moved by `by`.
+    fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) -> impl Future<Output = ()> + Send {
+        _ = (event_id, by, state);
+        async {}
+    }
     /// A look was taken and understood; the next one is wanted at `next_at`.
     fn looked(&mut self, at: Timestamp, next_at: Timestamp, view: ViewState) -> impl Future<Output = ()> + Send;
     /// A look was taken and could not be analysed.
@@ -118,6 +135,7 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
         let mut idle = tokio::time::interval(self.idle_every.unwrap_or(Duration::from_secs(3600)));
         idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.follow_clock();
             self.drain(None).await;
             let plan = self.analyzer.poll_look();
             let deadline = self.analyzer.poll_timeout();
@@ -182,6 +200,27 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
                 // Whoever asked may have given up.
                 _ = known.map(|known| known.send(is_known));
             }
+            CameraInput::Retell { event_id, by } => {
+                let known = self.now().is_some_and(|now| self.analyzer.retell(event_id, now));
+                self.drain(None).await;
+                if !known {
+                    self.sink.retell(event_id, by, self.analyzer.save()).await;
+                }
+            }
+        }
+    }
+
+    /// Schedules go by UTC, everything else by the box's own time.
+    fn follow_clock(&mut self) {
+        if let Timers::Live(clock) = &self.timers {
+            self.analyzer.set_correction(clock.correction());
+        }
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        match &self.timers {
+            Timers::Live(clock) => Some(clock.now()),
+            Timers::Pictures => None,
         }
     }
 
@@ -202,6 +241,9 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
                 (SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _), None) => {
                     tracing::error!(?id, "a picture is asked for without a look");
                 }
+                (SnapshotRequest::KeepOriginal(id), Some((frame, _))) => self.sink.keep_original(id, frame).await,
+                // Without the look there is no picture either, and that was said.
+                (SnapshotRequest::KeepOriginal(_), None) => {}
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Nothing here talks to a broker: once a step is committed, `publish` finds it in the outbox.
 
+mod original;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +32,8 @@ use crate::pipeline::picture::{PictureError, picture, redaction};
 use crate::pipeline::progress::{Progress, Stage};
 use crate::pipeline::see::Sight;
 use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
+
+use original::{original, original_of};
 
 /// The analyzer's state is written this often while nothing happens: what a power cut may take from
 /// the baseline, against the wear of the disk.
@@ -135,19 +139,25 @@ impl StoreSink {
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut drafts = Vec::new();
         let mut used = Vec::new();
+        let mut transitions = Vec::new();
+        // From the box's own time to UTC, as late as can be: what waited for the disk is told with what is known now.
+        let correction = self.shared.clock.correction();
         for step in &mut batch.steps {
-            let (entries, pictures) = self.pictures_of(&step.transition).await?;
+            let told = step.transition.clone().moved(correction);
+            let (entries, pictures) = self.pictures_of(&told).await?;
             if self.admits(step).await? {
-                drafts.push(self.draft(&step.transition, &entries));
+                drafts.push(self.draft(&told, &entries));
             }
             used.extend(pictures);
+            transitions.push(told);
         }
+        let state = batch.state.clone().moved(correction);
         let commit = Commit {
             camera: self.camera.id.clone(),
-            transitions: batch.steps.iter().map(|step| step.transition.clone()).collect(),
+            transitions,
             snapshots_used: used,
             drafts,
-            analyzer_state: Some(serde_json::to_string(&batch.state)?),
+            analyzer_state: state.map(|state| serde_json::to_string(&state)).transpose()?,
             feedback_applied: batch.heard.clone(),
         };
         self.shared.store.commit(commit).await?;
@@ -184,10 +194,12 @@ impl StoreSink {
     ) -> Result<(Vec<EvidenceEntry>, Vec<SnapshotUse>), StoreError> {
         let writer = &self.shared.writer;
         let mut entries = self.shared.store.evidence_of(step.event_id, writer.transport()).await?;
-        let wanted: Vec<SnapshotId> = step.evidence.iter().map(|shown| shown.snapshot).collect();
+        let names = step.evidence.iter().map(|shown| shown.snapshot);
+        let wanted: Vec<SnapshotId> = names.flat_map(|name| [name, original_of(name)]).collect();
         let kept = self.shared.store.snapshot_meta(self.camera.id.clone(), wanted).await?;
         let mut used = Vec::new();
-        for shown in &step.evidence {
+        let shown = step.evidence.iter().copied();
+        for shown in shown.flat_map(|shown| [Some(shown), original(step.kind, shown)]).flatten() {
             // A picture that could not be made or had to be given up is missing, and was reported then.
             let Some((snapshot, meta)) = kept.iter().find(|(id, _)| *id == shown.snapshot) else { continue };
             let facts = PictureFacts {
@@ -197,7 +209,7 @@ impl StoreSink {
                 sha256: meta.sha256.clone(),
                 redaction: meta.redaction,
             };
-            let entry = writer.evidence_entry(entries.len() + 1, shown, &facts);
+            let entry = writer.evidence_entry(entries.len() + 1, &shown, &facts);
             let channel = Channel::Evidence { event_id: step.event_id, id: entry.id.clone() };
             used.push(SnapshotUse {
                 event_id: step.event_id,
@@ -238,7 +250,7 @@ impl StoreSink {
         let (frame, seen, crowd) = (Arc::clone(frame), sight.to_redact(), crowd.map(str::to_owned));
         let (camera, model) = (Arc::clone(&self.camera), self.model.clone());
         let options = self.shared.pictures.clone();
-        let captured_at = frame.captured_at;
+        let captured_at = self.shared.clock.outside(frame.captured_at);
         let work = move || picture(&frame, &seen, (&camera, &model), crowd.as_deref(), &options);
         let Picture { jpeg, width, height, sha256, redaction: done } =
             tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??;
@@ -266,9 +278,19 @@ impl IncidentSink for StoreSink {
         }
     }
 
+    async fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) {
+        if let Some(recipient) = self.shared.pictures.seal_originals_to
+            && let Err(error) = self.store_original(id, frame, recipient).await
+        {
+            tracing::warn!(%error, "an original is not kept");
+        }
+    }
+
     async fn discard(&mut self, id: SnapshotId) {
-        if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
-            tracing::warn!(%error, "a picture is not let go");
+        for id in [id, original_of(id)] {
+            if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
+                tracing::warn!(%error, "a picture is not let go");
+            }
         }
     }
 
@@ -283,6 +305,19 @@ impl IncidentSink for StoreSink {
             self.enqueue(Batch { steps: Vec::new(), heard: vec![(event_id, seq)], state });
             self.flush().await;
         }
+    }
+
+    async fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) {
+        let known = match self.shared.store.latest_event(event_id).await {
+            Ok(known) => known.filter(|event| matches!(event.latest.phase, Phase::Closed(_))),
+            Err(error) => return tracing::error!(%event_id, %error, "an incident's times are not corrected yet"),
+        };
+        // One that is open and unknown is closed at the next start, with the right times.
+        let Some(event) = known else { return };
+        let mut step = event.latest.moved(by - self.shared.clock.correction());
+        step.revision = step.revision.saturating_add(1);
+        (step.at, step.evidence, step.verification) = (self.shared.clock.now(), Vec::new(), None);
+        self.transitions(vec![step], state).await;
     }
 
     async fn looked(&mut self, at: Timestamp, next_at: Timestamp, view: ViewState) {

@@ -1,7 +1,7 @@
 //! Everything that runs in `gridwatch run`, put together; stopped along the data path.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use anyhow::Context;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, write_last_good};
 use crate::config::{Config, Delivery};
 use crate::contract::sequence::Epoch;
 use crate::domain::budget::AlertBudget;
@@ -27,6 +27,7 @@ use crate::pipeline::models::{self, ModelFacts, Models};
 use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{CameraInputs, Desk};
 use crate::pipeline::publish::spool;
+use crate::pipeline::retell::Reteller;
 use crate::spool::Spool;
 use crate::store::Store;
 
@@ -71,7 +72,7 @@ impl Live {
         workers: &Program,
         safe_mode: Option<Arc<str>>,
     ) -> anyhow::Result<Self> {
-        let writer = Arc::new(EventWriter::new(config)?);
+        let writer = EventWriter::new(config)?;
         let loaded = if safe_mode.is_some() { Models::none() } else { models::load(config)? };
         report_models(&loaded);
         let (store, report) = Store::open(&config.storage, Arc::clone(&clock)).context("opening the store")?;
@@ -81,7 +82,7 @@ impl Live {
         tracing::info!(epoch = %report.epoch, pending = report.pending, "store open");
         let started_at = clock.now();
         let shared = Shared {
-            writer,
+            writer: Arc::new(writer.signing(config, started_at)?),
             pictures: config.evidence.clone(),
             budget: Arc::new(Mutex::new(AlertBudget::new(config.alert_budget.opened_per_hour))),
             store: store.clone(),
@@ -125,8 +126,10 @@ impl Live {
             receipts_seen: store.receipts_seen().await?,
             safe_mode: safe_mode.clone(),
         };
+        let housekeeper =
+            keep_house(shared.clone(), inputs.clone(), config.storage.state_dir.clone(), stop_publisher.clone());
         let publisher = start_publisher(&context, inputs, stop_publisher.clone())?;
-        let housekeeper = tokio::spawn(keep_house(shared.clone(), stop_publisher.clone()));
+        let housekeeper = tokio::spawn(housekeeper);
         Ok(Self { store, watching, publisher, housekeeper, stop_publisher, shared, safe_mode })
     }
 
@@ -217,9 +220,11 @@ fn start_publisher(
     }
 }
 
-/// Keeps the store within its limits, and proves that its thread moves.
-async fn keep_house(shared: Shared, stop: CancellationToken) {
+/// Keeps the store within its limits, proves that its thread moves, and corrects what was told before the clock was known.
+async fn keep_house(shared: Shared, cameras: CameraInputs, state_dir: PathBuf, stop: CancellationToken) {
     let mut every_minute = tokio::time::interval(Duration::from_secs(60));
+    let mut reteller = Reteller::new(cameras);
+    let mut every_hour = tokio::time::interval(Duration::from_secs(3600));
     let mut heartbeat = tokio::time::interval(REPORT_EVERY);
     loop {
         tokio::select! {
@@ -228,7 +233,11 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
                 if shared.store.pending().await.is_ok() {
                     shared.progress.report(&Stage::Store);
                 }
+                if let Err(error) = reteller.round(&shared.store).await {
+                    tracing::error!(%error, "times of events cannot be corrected");
+                }
             }
+            _ = every_hour.tick() => remember_time(&*shared.clock, &state_dir).await,
             _ = every_minute.tick() => match shared.store.housekeep().await {
                 Ok(done) if done.messages_lost > 0 => {
                     tracing::error!(messages = done.messages_lost, "messages were given up for want of space");
@@ -239,6 +248,19 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
         }
     }
     shared.progress.retire(&Stage::Store);
+}
+
+/// For the next start, should the clock stand in 1970 then.
+async fn remember_time(clock: &dyn Clock, state_dir: &Path) {
+    if !clock.quality().synced {
+        return;
+    }
+    let (state_dir, at) = (state_dir.to_owned(), clock.utc());
+    match tokio::task::spawn_blocking(move || write_last_good(&state_dir, at)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the time cannot be kept for the next start"),
+        Err(error) => tracing::warn!(%error, "the time cannot be kept for the next start"),
+    }
 }
 
 fn report_models(loaded: &Models) {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::mark::Witness;
-use super::{OpenReport, StoreError, pictures, seal};
+use super::{OpenReport, StoreError, doubt, pictures, seal};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
@@ -122,6 +122,7 @@ impl Database {
             wake,
             _lock: lock,
         };
+        doubt::prepare(&database.connection, &database.clock.quality().boot_id)?;
         let lost = database.reconcile(set_aside.is_some())?;
         // What cannot be tidied is no reason not to start: an unattended box would never come back.
         if let Err(error) = database.collect_garbage() {
@@ -197,7 +198,7 @@ impl Database {
     }
 
     pub(super) fn now_ms(&self) -> i64 {
-        self.clock.now().as_millisecond()
+        self.clock.utc().as_millisecond()
     }
 
     pub(super) fn wake(&self) {

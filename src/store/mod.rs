@@ -45,6 +45,7 @@ mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod doubt;
 mod gone;
 mod incidents;
 mod inspect;
@@ -77,6 +78,7 @@ use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
 use database::Database;
+pub use doubt::Misdated;
 pub use inspect::{Inspection, KeptMessage, KeptPicture, MessageState, Survey, Unreadable};
 pub use pick::{Pick, PickError};
 pub use records::{
@@ -270,6 +272,11 @@ impl Store {
     /// Whether the platform has ever sent a receipt.
     pub async fn receipts_seen(&self) -> Result<bool, StoreError> {
         self.call(Database::receipts_seen).await
+    }
+
+    /// Events whose times turned out to be wrong, now that the clock is known; their pictures' times are corrected here.
+    pub async fn misdated(&self) -> Result<Vec<Misdated>, StoreError> {
+        self.call(Database::misdated).await
     }
 
     /// Messages that wait.

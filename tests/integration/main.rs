@@ -17,6 +17,7 @@ mod replay;
 #[cfg(feature = "onnx")]
 mod runtime;
 mod service;
+mod signing;
 mod store;
 mod support;
 mod tidy;

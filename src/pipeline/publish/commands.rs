@@ -82,7 +82,7 @@ impl Desk {
             Ok(command) => self.carry_out(command).await,
         };
         tracing::info!(command = name, ?status, detail, "the platform asked");
-        let at = SiteTime::new(self.clock.now(), self.writer.time_zone());
+        let at = SiteTime::new(self.clock.utc(), self.writer.time_zone());
         Response { command: name.to_owned(), status, at, detail, result }
     }
 

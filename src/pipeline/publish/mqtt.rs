@@ -66,6 +66,8 @@ pub struct Waiting {
     descriptions: BTreeMap<String, Publication>,
     /// Camera states as they were told last.
     told: BTreeMap<CameraId, (CameraCondition, Timestamp)>,
+    /// The signing key as it was seen last.
+    key: Option<String>,
 }
 
 impl MqttPublisher {
@@ -317,6 +319,11 @@ impl MqttPublisher {
         }
         for state in self.descriptions.camera_states().into_values() {
             self.describe(state);
+        }
+        // A key that was changed beside us has to be known before its events are judged.
+        let key = self.descriptions.writer.signing_note().map(|note| note.current);
+        if self.waiting.key != key && std::mem::replace(&mut self.waiting.key, key).is_some() {
+            self.describe(self.descriptions.info());
         }
     }
 

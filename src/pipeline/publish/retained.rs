@@ -72,9 +72,9 @@ impl Descriptions {
         }
     }
 
-    /// What opens a connection: info and every camera's state.
+    /// What runs here.
     #[must_use]
-    pub fn births(&self) -> Vec<Publication> {
+    pub fn info(&self) -> Publication {
         let info = Info {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: self.time(self.clock.now()),
@@ -84,13 +84,20 @@ impl Descriptions {
             rule_profile: "default".to_owned(),
             catalogue_version: self.writer.catalogue_version().to_owned(),
             config_sha256: self.config_sha256.to_string(),
+            signing: self.writer.signing_note(),
         };
+        self.message(&Channel::Info, &info)
+    }
+
+    /// What opens a connection: info and every camera's state.
+    #[must_use]
+    pub fn births(&self) -> Vec<Publication> {
         let removed = self.removed.iter().map(|id| {
             let topic = self.writer.topics().of(&Channel::CameraState(id.clone()));
             Publication::new(0, topic, Vec::new()).retained()
         });
         let cameras = self.camera_states();
-        std::iter::once(self.message(&Channel::Info, &info)).chain(removed).chain(cameras.into_values()).collect()
+        std::iter::once(self.info()).chain(removed).chain(cameras.into_values()).collect()
     }
 
     /// Every camera's state.
@@ -120,10 +127,10 @@ impl Descriptions {
         message
     }
 
-    /// A moment in the site's form.
+    /// A moment of the box's own time in the site's form.
     #[must_use]
     pub fn time(&self, at: Timestamp) -> SiteTime {
-        SiteTime::new(at, self.writer.time_zone())
+        SiteTime::new(self.clock.outside(at), self.writer.time_zone())
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "a percentage")]
