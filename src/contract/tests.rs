@@ -12,7 +12,7 @@ use super::feedback::{CaseState, Feedback};
 use super::grid_event::*;
 use super::inbound::Refused;
 use super::info::{CameraNote, InferenceNote, Info};
-use super::metrics::{Accounting, Metrics};
+use super::metrics::{Accounting, AuditHead, Metrics};
 use super::schema::document;
 use super::sequence::{Epoch, GoneRange, GoneReason, Seq, Stamp};
 use super::state::GatewayState;
@@ -271,6 +271,7 @@ fn every_other_message_is_valid() {
             last_seq: 3,
             outbox,
             lost: [(text("evidence_quota"), 2)].into(),
+            audit: AuditHead { number: 7, sha256: "c".repeat(64) },
             counters: [(text("looks"), 9)].into(),
         }),
     );

@@ -8,13 +8,14 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::audit::{self, Carrier};
 use super::{OpenReport, StoreError, pictures};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
 
 pub(super) const APPLICATION_ID: i64 = 0x4752_4457;
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 pub(super) const FILE_NAME: &str = "gridwatch.db";
 pub(super) const LOG_NAME: &str = "gridwatch.db-wal";
 
@@ -46,7 +47,8 @@ CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER UNIQUE, ev
   evidence INTEGER UNIQUE REFERENCES evidence, created_ms INTEGER NOT NULL,
   state INTEGER NOT NULL DEFAULT 0,      -- 0 pending, 1 awaiting receipt, 2 released, 3 quarantined
   acked INTEGER NOT NULL DEFAULT 0,      -- was released once
-  sends INTEGER NOT NULL DEFAULT 0, due_ms INTEGER, reason TEXT);
+  sends INTEGER NOT NULL DEFAULT 0, due_ms INTEGER, reason TEXT,
+  audited INTEGER NOT NULL DEFAULT 0);   -- a picture whose departure is written down
 CREATE INDEX outbox_lane ON outbox(state, class, id);
 CREATE INDEX outbox_event ON outbox(event_id, revision);
 CREATE TABLE gone(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, told INTEGER);
@@ -66,6 +68,8 @@ pub(super) struct Database {
     pub(super) closed: bool,
     /// By how much the accounting was wrong when it was looked at last.
     pub(super) difference: i128,
+    /// By what pictures leave.
+    pub(super) carrier: Carrier,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -102,9 +106,11 @@ impl Database {
             next_picture: 1,
             closed: false,
             difference: 0,
+            carrier: Carrier::default(),
             wake,
             _lock: lock,
         };
+        database.begin_audit()?;
         database.collect_garbage()?;
         let orphans_removed = database.sweep_orphans()?;
         database.ensure_ballast();
@@ -178,6 +184,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     if tables == 0 {
         let transaction = connection.transaction()?;
         transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(audit::SCHEMA)?;
         transaction.execute("INSERT INTO meta VALUES('epoch', ?1)", [Uuid::now_v7().to_string()])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
@@ -191,7 +198,24 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     if read_epoch(&connection)?.is_none() {
         return Err(damaged("no epoch"));
     }
+    migrate(&mut connection, version)?;
     Ok(connection)
+}
+
+/// From an older schema to ours, in one transaction: whole or not at all.
+fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
+    if from >= SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if from < 2 {
+        transaction.execute_batch("ALTER TABLE outbox ADD COLUMN audited INTEGER NOT NULL DEFAULT 0;")?;
+        transaction.execute_batch(audit::SCHEMA)?;
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    tracing::info!(from, to = SCHEMA_VERSION, "the database was brought to this version's schema");
+    Ok(())
 }
 
 pub(super) fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {

@@ -36,10 +36,14 @@
 //! quarter of the space is for pending messages whatever else takes it. Every message dropped is counted in
 //! the transaction that drops it.
 //!
+//! `audit` is the hash-chained audit ([`audit`]). `outbox.audited` says that a picture's departure is written down there,
+//! which happens before the message is handed out; it is taken back when the message is done with.
+//!
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait. Other processes
 //! only read ([`Inspection`]), or take messages back in one transaction ([`Store::requeue_beside`]).
 
 mod again;
+mod audit;
 mod beside;
 mod cameras;
 mod commit;
@@ -71,6 +75,7 @@ use crate::contract::metrics::Accounting;
 use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
+pub use audit::{Actor, AuditEntry, AuditRow, Broken, Carrier, Deed, Verified, verify as verify_audit};
 use database::Database;
 pub use inspect::{Inspection, KeptMessage, KeptPicture, MessageState, Survey, Unreadable};
 pub use pick::{Pick, PickError};
@@ -123,6 +128,9 @@ pub enum StoreError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// Written by a version that had no audit.
+    #[error("{0}: this store has no audit yet; it begins when this version of gridwatch has run with it")]
+    NoAudit(PathBuf),
     /// Another process writes for longer than we wait.
     #[error("{0}: another process has kept it from being written for ten seconds; try again")]
     Busy(PathBuf),

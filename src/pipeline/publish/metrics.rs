@@ -46,6 +46,7 @@ pub async fn collect(
         last_seq: store.last_seq().await?.0,
         outbox: store.accounting().await?,
         lost: store.losses().await?.into_iter().collect(),
+        audit: store.audit_head().await?,
         counters,
     })
 }
