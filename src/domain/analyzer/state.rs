@@ -1,5 +1,6 @@
 //! What an analyzer remembers, in a form that can be stored.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use super::LOST_AFTER;
 use super::watch::WatchRecord;
 use crate::domain::Timestamp;
 use crate::domain::feedback::Feedback;
+use crate::domain::incident::Kind;
 use crate::domain::scene::{ViewMonitor, ViewState};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::{after, before, elapsed};
@@ -88,6 +90,9 @@ pub(super) struct Core {
     pub(super) view: ViewMonitor,
     pub(super) tracker: Tracker,
     pub(super) snapshots: Snapshots,
+    /// Kinds of which the platform wants to hear nothing new, and until when.
+    #[serde(default)]
+    pub(super) mutes: BTreeMap<Kind, Timestamp>,
 }
 
 impl Core {
@@ -102,6 +107,7 @@ impl Core {
             view: ViewMonitor::default(),
             tracker: Tracker::default(),
             snapshots: Snapshots::new(),
+            mutes: BTreeMap::new(),
         }
     }
 
