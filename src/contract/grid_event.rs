@@ -170,6 +170,15 @@ impl GridEvent {
         Self { envelope }
     }
 
+    /// Says which of the configuration's profiles is in force.
+    #[must_use]
+    pub fn under_profile(mut self, profile: Option<&str>) -> Self {
+        if let Some(profile) = profile {
+            self.envelope["data"]["rule"]["profile"] = profile.into();
+        }
+        self
+    }
+
     /// The bytes that are sent, now and at every retransmission.
     #[must_use]
     pub fn to_bytes(&self, stamp: &Stamp) -> Vec<u8> {

@@ -5,7 +5,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::camera_state::{CameraCondition, CameraState};
+use super::camera_state::{CameraCondition, CameraState, MutedKind};
 use super::catalogue::Catalogue;
 use super::command::{Command, Resync, Since};
 use super::feedback::{CaseState, Feedback};
@@ -135,12 +135,19 @@ pub(super) fn built_with(step: &IncidentTransition, evidence: &[EvidenceEntry]) 
     serde_json::from_slice(&GridEvent::new(step, &context).to_bytes(&stamp)).unwrap()
 }
 
+fn under_profile(step: &IncidentTransition) -> Value {
+    let mut event = built(step, Transport::Mqtt);
+    event["data"]["rule"]["profile"] = json!("market-day");
+    event
+}
+
 #[test]
 fn every_event_built_is_valid() {
     for kind in Kind::ALL {
         for transport in [Transport::Mqtt, Transport::Spool, Transport::Gone] {
             let mut step = step(kind);
             check("envelope", &built(&step, transport));
+            check("envelope", &under_profile(&step));
             (step.revision, step.phase, step.related) = (2, Phase::Updated, Some(Uuid::from_u128(EVENT.as_u128() + 1)));
             let result = VerificationResult::StillPresent;
             step.verification = Some(Verification { result, checked_at: at(9), feedback_seq: Some(3) });
@@ -247,7 +254,9 @@ fn every_other_message_is_valid() {
             inference,
             models: vec![ModelNote { name: text("m"), version: text("1"), sha256: "a".repeat(64) }],
             cameras: vec![camera],
-            rule_profile: text("default"),
+            rule_profile: text("market-day"),
+            rule_profile_until: Some(now.clone()),
+            profiles: vec![text("market-day")],
             catalogue_version: Catalogue::built_in().version,
             config_sha256: "b".repeat(64),
         }),
@@ -256,9 +265,10 @@ fn every_other_message_is_valid() {
     let (last_frame_at, codec, size) = (Some(now.clone()), Some(text("h264")), Some([1920, 1080]));
     let (keyframe_s, analysed_pct_1h) = (Some(2.0), Some(99.5));
     let since = now.clone();
+    let muted = vec![MutedKind { kind: Kind::Dumping, until: now.clone() }];
     check(
         "camera-state",
-        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, analysed_pct_1h }),
+        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, muted, analysed_pct_1h }),
     );
     let outbox = Accounting { produced: 3, acknowledged: 1, pending: 2, ..Accounting::default() };
     assert!(outbox.balances());

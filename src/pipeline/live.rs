@@ -20,8 +20,11 @@ use crate::pipeline::ledger::StoreLedger;
 use crate::pipeline::link;
 use crate::pipeline::message::EventWriter;
 use crate::pipeline::models::{self, Models};
+use crate::pipeline::orders::Orders;
 use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{CameraInputs, Desk};
+use crate::pipeline::publish::gate::Gate;
+use crate::pipeline::publish::refusals::Refusals;
 use crate::pipeline::publish::spool;
 use crate::spool::Spool;
 use crate::store::Store;
@@ -72,7 +75,8 @@ impl Live {
         let (facts, runtime_version) = (loaded.facts, loaded.runtime_version);
         let (inference, inferrer) =
             InferenceThread::start(loaded.detectors, config.cameras.len(), shared.progress.clone())?;
-        let mut starter = CameraStarter::new(&shared, &media, inferrer);
+        let orders = Orders::open(&config, &shared).await?;
+        let mut starter = CameraStarter::new(&shared, &media, inferrer, &orders);
         for camera in &config.cameras {
             let manifest = models::manifest_of(&config, camera);
             let model = facts.get(manifest).map(|facts| facts.info.clone()).context("a model was not loaded")?;
@@ -90,8 +94,8 @@ impl Live {
             epoch: report.epoch,
             receipts_seen: store.receipts_seen().await?,
         };
-        let publisher = start_publisher(&context, inputs, stop_publisher.clone())?;
-        let housekeeper = tokio::spawn(keep_house(shared.clone(), stop_publisher.clone()));
+        let publisher = start_publisher(&context, inputs, &orders, stop_publisher.clone())?;
+        let housekeeper = tokio::spawn(keep_house(shared.clone(), orders, stop_publisher.clone()));
         Ok(Self { store, media, cameras, inference, publisher, housekeeper, stop_cameras, stop_publisher, shared })
     }
 
@@ -132,6 +136,7 @@ impl Live {
 fn start_publisher(
     context: &link::Context<'_>,
     inputs: CameraInputs,
+    orders: &Orders,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let shared = context.shared;
@@ -149,6 +154,10 @@ fn start_publisher(
                 writer: Arc::clone(&shared.writer),
                 clock: Arc::clone(&shared.clock),
                 budget: Arc::clone(&shared.budget),
+                board: shared.board.clone(),
+                orders: orders.clone(),
+                gate: Gate::default(),
+                refusals: Refusals::default(),
             };
             let publisher = link::publisher(context, mqtt, desk)?;
             Ok(tokio::spawn(publisher.run(stop, PUBLISHER_STOP)))
@@ -157,7 +166,7 @@ fn start_publisher(
 }
 
 /// Keeps the store within its limits, and proves that its thread moves.
-async fn keep_house(shared: Shared, stop: CancellationToken) {
+async fn keep_house(shared: Shared, orders: Orders, stop: CancellationToken) {
     let mut every_minute = tokio::time::interval(Duration::from_secs(60));
     let mut heartbeat = tokio::time::interval(REPORT_EVERY);
     loop {
@@ -167,6 +176,7 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
                 if shared.store.pending().await.is_ok() {
                     shared.progress.report(&Stage::Store);
                 }
+                orders.end_what_is_over().await;
             }
             _ = every_minute.tick() => match shared.store.housekeep().await {
                 Ok(done) if done.messages_lost > 0 => {

@@ -57,6 +57,7 @@ mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod standing;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
