@@ -47,6 +47,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
         moved(at, self.correction())
     }
 
+    /// A moment of UTC in the box's own time.
+    fn inside(&self, at: Timestamp) -> Timestamp {
+        moved(at, -self.correction())
+    }
+
     /// What is known of the quality of `utc`.
     fn quality(&self) -> ClockQuality;
 }

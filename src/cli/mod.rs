@@ -2,6 +2,7 @@
 //!
 //! One file a command: its arguments, and an `execute` that calls the layer below.
 
+pub mod audit;
 pub mod check;
 pub mod doctor;
 pub mod emit_test;
@@ -119,6 +120,11 @@ pub enum Command {
     /// Shows what the outbox holds and why it waits, saves what was not delivered from a disk that is dying, and
     /// sends messages again. Works beside a running gateway. docs/outbox.md says what to do when.
     Outbox(outbox::OutboxArgs),
+    /// Show which pictures left the box and which commands acted, and check that nobody has changed the record
+    ///
+    /// Every picture that leaves, every command that acts and every refusal has a row that names the row before it by
+    /// its hash. Works beside a running gateway and on copies. docs/audit.md says what a row means.
+    Audit(audit::AuditArgs),
     /// Print a schema: of events, answers, commands, or the configuration
     ///
     /// Prints one of the documents that this program keeps to, for validating, for code generators, and for
@@ -177,6 +183,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Probe(args) => probe::execute(args),
         Command::Models(args) => models::execute(args, global),
         Command::Outbox(args) => outbox::execute(args, global),
+        Command::Audit(args) => audit::execute(args, global),
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
         Command::VerifyEvent(args) => verify_event::execute(args),

@@ -219,6 +219,15 @@ impl GridEvent {
         Self { signer: Some(signer), ..self }
     }
 
+    /// Says which of the configuration's profiles is in force.
+    #[must_use]
+    pub fn under_profile(mut self, profile: Option<&str>) -> Self {
+        if let Some(profile) = profile {
+            self.envelope["data"]["rule"]["profile"] = profile.into();
+        }
+        self
+    }
+
     /// The bytes that are sent, now and at every retransmission.
     #[must_use]
     pub fn to_bytes(&self, stamp: &Stamp) -> Vec<u8> {

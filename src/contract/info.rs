@@ -19,8 +19,13 @@ pub struct Info {
     pub models: Vec<ModelNote>,
     /// Configured cameras.
     pub cameras: Vec<CameraNote>,
-    /// Active profile of rules.
+    /// Profile of rules in force; `default` is none.
     pub rule_profile: String,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_profile_until: Option<SiteTime>,
+    /// Profiles that there are.
+    pub profiles: Vec<String>,
     /// Of the event codes.
     pub catalogue_version: String,
     /// Of the configuration text, hexadecimal.

@@ -5,14 +5,14 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::camera_state::{CameraCondition, CameraState};
+use super::camera_state::{CameraCondition, CameraState, MutedKind};
 use super::catalogue::Catalogue;
 use super::command::{Command, Resync, Since};
 use super::feedback::{CaseState, Feedback};
 use super::grid_event::*;
 use super::inbound::Refused;
 use super::info::{CameraNote, InferenceNote, Info};
-use super::metrics::{Accounting, Metrics};
+use super::metrics::{Accounting, AuditHead, Metrics};
 use super::schema::document;
 use super::sequence::{Epoch, GoneRange, GoneReason, Seq, Stamp};
 use super::state::{GatewayState, SafeModeNote};
@@ -135,12 +135,19 @@ pub(super) fn built_with(step: &IncidentTransition, evidence: &[EvidenceEntry]) 
     serde_json::from_slice(&GridEvent::new(step, &context).to_bytes(&stamp)).unwrap()
 }
 
+fn under_profile(step: &IncidentTransition) -> Value {
+    let mut event = built(step, Transport::Mqtt);
+    event["data"]["rule"]["profile"] = json!("market-day");
+    event
+}
+
 #[test]
 fn every_event_built_is_valid() {
     for kind in Kind::ALL {
         for transport in [Transport::Mqtt, Transport::Spool, Transport::Gone] {
             let mut step = step(kind);
             check("envelope", &built(&step, transport));
+            check("envelope", &under_profile(&step));
             (step.revision, step.phase, step.related) = (2, Phase::Updated, Some(Uuid::from_u128(EVENT.as_u128() + 1)));
             let result = VerificationResult::StillPresent;
             step.verification = Some(Verification { result, checked_at: at(9), feedback_seq: Some(3) });
@@ -251,7 +258,9 @@ fn every_other_message_is_valid() {
             inference,
             models: vec![ModelNote { name: text("m"), version: text("1"), sha256: "a".repeat(64) }],
             cameras: vec![camera],
-            rule_profile: text("default"),
+            rule_profile: text("market-day"),
+            rule_profile_until: Some(now.clone()),
+            profiles: vec![text("market-day")],
             catalogue_version: Catalogue::built_in().version,
             config_sha256: "b".repeat(64),
             signing: Some(signing),
@@ -261,9 +270,10 @@ fn every_other_message_is_valid() {
     let (last_frame_at, codec, size) = (Some(now.clone()), Some(text("h264")), Some([1920, 1080]));
     let (keyframe_s, analysed_pct_1h) = (Some(2.0), Some(99.5));
     let since = now.clone();
+    let muted = vec![MutedKind { kind: Kind::Dumping, until: now.clone() }];
     check(
         "camera-state",
-        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, analysed_pct_1h }),
+        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, muted, analysed_pct_1h }),
     );
     let outbox = Accounting { produced: 3, acknowledged: 1, pending: 2, ..Accounting::default() };
     assert!(outbox.balances());
@@ -276,6 +286,7 @@ fn every_other_message_is_valid() {
             last_seq: 3,
             outbox,
             lost: [(text("evidence_quota"), 2)].into(),
+            audit: AuditHead { number: 7, sha256: "c".repeat(64) },
             counters: [(text("looks"), 9)].into(),
         }),
     );

@@ -14,6 +14,7 @@ use rumqttc::{
     LastWill, LastWillProperties, Publish, QoS, RetainForwardRule, SubAck, SubscribeFilter, SubscribeNoticeError,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::client::{Link, Receipt, Session, interval_after, open};
@@ -213,7 +214,7 @@ impl Task {
     async fn converse(
         &mut self,
         mut link: Link,
-        mut backlog: VecDeque<Publish>,
+        mut backlog: VecDeque<(Instant, Publish)>,
         backoff: &mut Backoff,
     ) -> Option<LinkFault> {
         let address = self.options.link.address();
@@ -234,11 +235,11 @@ impl Task {
                     Some(answer) => note(Some(answer)),
                     None => return Some(LinkFault::unanswered(&address, self.options.link.ack_deadline)),
                 },
-                Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
+                Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back((Instant::now(), message)),
                 permit = self.events.reserve(), if !backlog.is_empty() => {
-                    if let (Ok(permit), Some(message)) = (permit, backlog.pop_front()) {
+                    if let (Ok(permit), Some((came, message))) = (permit, backlog.pop_front()) {
                         let receipt = Receipt::for_message(&link.client, &message);
-                        permit.send(DownlinkEvent::Message(incoming(message, receipt)));
+                        permit.send(DownlinkEvent::Message(incoming(message, came, receipt)));
                     }
                 }
                 _ = renew.tick() => if link.is_outdated(&self.options.link) {
@@ -288,7 +289,7 @@ impl Task {
 async fn subscribe(
     link: &mut Link,
     options: &DownlinkOptions,
-    backlog: &mut VecDeque<Publish>,
+    backlog: &mut VecDeque<(Instant, Publish)>,
 ) -> Result<SubAck, LinkFault> {
     let address = options.link.address();
     let broken = |text: String| LinkFault::new(&address, FaultKind::Protocol, text);
@@ -308,7 +309,7 @@ async fn subscribe(
             suback = &mut suback => {
                 return suback.map_err(|error: SubscribeNoticeError| broken(error.to_string()));
             }
-            Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
+            Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back((Instant::now(), message)),
             () = &mut deadline => return Err(LinkFault::unanswered(&address, options.link.ack_deadline)),
         }
     }
@@ -333,7 +334,7 @@ fn last_will(will: Will) -> LastWill {
     LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, true, Some(properties))
 }
 
-fn incoming(message: Publish, receipt: Option<Receipt>) -> Incoming {
+fn incoming(message: Publish, came: Instant, receipt: Option<Receipt>) -> Incoming {
     let properties = message.properties.unwrap_or_default();
     Incoming {
         topic: String::from_utf8_lossy(&message.topic).into_owned(),
@@ -344,6 +345,7 @@ fn incoming(message: Publish, receipt: Option<Receipt>) -> Incoming {
         expiry: properties.message_expiry_interval.map(|seconds| Duration::from_secs(u64::from(seconds))),
         retain: message.retain,
         duplicate: message.dup,
+        came,
         receipt,
     }
 }

@@ -173,6 +173,7 @@ fn descriptions(context: &Context<'_>) -> Descriptions {
             provider: providers.collect::<Vec<_>>().first().copied().unwrap_or("none").to_owned(),
         },
         config_sha256: config.sha256.as_str().into(),
+        profiles: config.profiles.iter().map(|profile| profile.id.clone()).collect(),
         removed: context.removed.clone().into(),
         session: format!("{:016x}", rand::random::<u64>()).into(),
         started_at: context.started_at,

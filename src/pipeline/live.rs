@@ -24,6 +24,7 @@ use crate::pipeline::ledger::StoreLedger;
 use crate::pipeline::link;
 use crate::pipeline::message::EventWriter;
 use crate::pipeline::models::{self, ModelFacts, Models};
+use crate::pipeline::orders::Orders;
 use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{CameraInputs, Desk};
 use crate::pipeline::publish::spool;
@@ -107,11 +108,12 @@ impl Live {
     ) -> anyhow::Result<Self> {
         let (started_at, store) = (shared.clock.now(), shared.store.clone());
         let Models { detectors, facts, runtime_version } = loaded;
+        let orders = Orders::open(config, &shared).await?;
         let (watching, inputs, removed) = if safe_mode.is_some() {
             (None, CameraInputs::new(), Vec::new())
         } else {
             let removed = close_removed_cameras(config, &shared).await?;
-            let (watching, inputs) = watch(config, &shared, workers, detectors, &facts).await?;
+            let (watching, inputs) = watch(config, &shared, workers, &orders, detectors, &facts).await?;
             (Some(watching), inputs, removed)
         };
         let stop_publisher = CancellationToken::new();
@@ -126,9 +128,14 @@ impl Live {
             receipts_seen: store.receipts_seen().await?,
             safe_mode: safe_mode.clone(),
         };
-        let housekeeper =
-            keep_house(shared.clone(), inputs.clone(), config.storage.state_dir.clone(), stop_publisher.clone());
-        let publisher = start_publisher(&context, inputs, stop_publisher.clone())?;
+        let housekeeper = keep_house(
+            shared.clone(),
+            orders.clone(),
+            inputs.clone(),
+            config.storage.state_dir.clone(),
+            stop_publisher.clone(),
+        );
+        let publisher = start_publisher(&context, inputs, &orders, stop_publisher.clone())?;
         let housekeeper = tokio::spawn(housekeeper);
         Ok(Self { store, watching, publisher, housekeeper, stop_publisher, shared, safe_mode })
     }
@@ -177,13 +184,14 @@ async fn watch(
     config: &Config,
     shared: &Shared,
     workers: &Program,
+    orders: &Orders,
     detectors: Detectors,
     facts: &BTreeMap<PathBuf, ModelFacts>,
 ) -> anyhow::Result<(Watching, CameraInputs)> {
     let ledger = Arc::new(StoreLedger::new(shared.store.clone()));
     let media = Workers::start(workers.clone(), MediaOptions::default(), Arc::clone(&shared.clock), ledger);
     let (inference, inferrer) = InferenceThread::start(detectors, config.cameras.len(), shared.progress.clone())?;
-    let mut starter = CameraStarter::new(shared, &media, inferrer);
+    let mut starter = CameraStarter::new(shared, &media, inferrer, orders);
     for camera in &config.cameras {
         let manifest = models::manifest_of(config, camera);
         let model = facts.get(manifest).map(|facts| facts.info.clone()).context("a model was not loaded")?;
@@ -196,6 +204,7 @@ async fn watch(
 fn start_publisher(
     context: &link::Context<'_>,
     inputs: CameraInputs,
+    orders: &Orders,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let shared = context.shared;
@@ -207,13 +216,7 @@ fn start_publisher(
             Ok(tokio::spawn(spool::run(shared.clone(), spool, storage.evidence_max_age, stop)))
         }
         Delivery::Mqtt(mqtt) => {
-            let desk = Desk {
-                store: shared.store.clone(),
-                cameras: inputs,
-                writer: Arc::clone(&shared.writer),
-                clock: Arc::clone(&shared.clock),
-                budget: Arc::clone(&shared.budget),
-            };
+            let desk = Desk::new(shared, inputs, orders.clone());
             let publisher = link::publisher(context, mqtt, desk)?;
             Ok(tokio::spawn(publisher.run(stop, PUBLISHER_STOP)))
         }
@@ -221,7 +224,13 @@ fn start_publisher(
 }
 
 /// Keeps the store within its limits, proves that its thread moves, and corrects what was told before the clock was known.
-async fn keep_house(shared: Shared, cameras: CameraInputs, state_dir: PathBuf, stop: CancellationToken) {
+async fn keep_house(
+    shared: Shared,
+    orders: Orders,
+    cameras: CameraInputs,
+    state_dir: PathBuf,
+    stop: CancellationToken,
+) {
     let mut every_minute = tokio::time::interval(Duration::from_secs(60));
     let mut reteller = Reteller::new(cameras);
     let mut every_hour = tokio::time::interval(Duration::from_secs(3600));
@@ -236,6 +245,7 @@ async fn keep_house(shared: Shared, cameras: CameraInputs, state_dir: PathBuf, s
                 if let Err(error) = reteller.round(&shared.store).await {
                     tracing::error!(%error, "times of events cannot be corrected");
                 }
+                orders.end_what_is_over().await;
             }
             _ = every_hour.tick() => remember_time(&*shared.clock, &state_dir).await,
             _ = every_minute.tick() => match shared.store.housekeep().await {

@@ -23,6 +23,7 @@ pub mod live;
 pub mod machine;
 pub mod message;
 pub mod models;
+pub mod orders;
 pub mod picture;
 pub mod progress;
 pub mod publish;

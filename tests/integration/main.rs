@@ -3,6 +3,7 @@
 
 mod cli;
 mod clips;
+mod commands;
 mod demo;
 mod detection;
 mod doctor;

@@ -1,6 +1,7 @@
 //! Integration tests: store.
 
 mod accounting;
+mod audit;
 mod incidents;
 mod numbers;
 mod outbox_model;

@@ -4,6 +4,7 @@
 //! before the next input, and asks `poll_look` and `poll_timeout` when to come back. The same loop
 //! serves live and replay.
 
+mod orders;
 mod state;
 mod watch;
 
@@ -151,14 +152,15 @@ impl CameraAnalyzer {
         let since_look = previous.map_or(Duration::ZERO, |last| elapsed(last, at));
         let credit = since_look.min((self.look_interval * 2).max(Duration::from_secs(5)));
         let Self { camera, knows_piles, ids, core, watches, out, .. } = self;
-        let (knows_piles, Core { tracker, snapshots, view, .. }) = (*knows_piles, core);
+        let (knows_piles, Core { tracker, snapshots, view, mutes, .. }) = (*knows_piles, core);
         let back_since = view.back_since(at);
         for index in 0..watches.len() {
             let spoken_for = watch::spoken_for(watches, index);
             let tracks = tracker.tracks();
             let (track_of, spoken_for) = (&track_of[..], &spoken_for);
             let look = Look { at, gap, credit, back_since, frame, tracks, track_of, spoken_for, knows_piles };
-            watches[index].observe(look, &mut Desk { camera, ids: &mut **ids, snapshots, out });
+            let muted = mutes.get(&watches[index].kind()).is_some_and(|until| at < *until);
+            watches[index].observe(look, &mut Desk { camera, ids: &mut **ids, snapshots, out, muted });
         }
     }
 
@@ -308,5 +310,5 @@ fn desk<'a>(
     core: &'a mut Core,
     out: &'a mut VecDeque<IncidentTransition>,
 ) -> Desk<'a> {
-    Desk { camera, ids, snapshots: &mut core.snapshots, out }
+    Desk { camera, ids, snapshots: &mut core.snapshots, out, muted: false }
 }

@@ -1,11 +1,14 @@
 //! What an analyzer remembers, in a form that can be stored.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::LOST_AFTER;
 use super::watch::WatchRecord;
 use crate::domain::feedback::Feedback;
+use crate::domain::incident::Kind;
 use crate::domain::scene::{ViewMonitor, ViewState};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::{after, elapsed, moved};
@@ -96,6 +99,9 @@ pub(super) struct Core {
     pub(super) view: ViewMonitor,
     pub(super) tracker: Tracker,
     pub(super) snapshots: Snapshots,
+    /// Kinds of which the platform wants to hear nothing new, and until when.
+    #[serde(default)]
+    pub(super) mutes: BTreeMap<Kind, Timestamp>,
 }
 
 impl Core {
@@ -110,6 +116,7 @@ impl Core {
             view: ViewMonitor::default(),
             tracker: Tracker::default(),
             snapshots: Snapshots::new(),
+            mutes: BTreeMap::new(),
         }
     }
 

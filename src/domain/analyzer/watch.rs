@@ -9,7 +9,7 @@ use crate::domain::lifecycle::{Desk, Lifecycle, Outcome};
 use crate::domain::rules::crowding::Crowding;
 use crate::domain::rules::dumping::Dumping;
 use crate::domain::rules::encroachment::Encroachment;
-use crate::domain::rules::params::{Attendance, Rule};
+use crate::domain::rules::params::{Attendance, Rule, RuleSetting};
 use crate::domain::rules::{Assessment, Claim, Look, SpokenFor};
 use crate::domain::snapshots::Snapshots;
 use crate::domain::time::{after, moved};
@@ -25,6 +25,8 @@ pub(super) struct Watch {
     judge: Judge,
     lifecycle: Lifecycle,
     correction: SignedDuration,
+    /// Not switched off by a profile.
+    enabled: bool,
 }
 
 /// What a watch remembers.
@@ -70,7 +72,35 @@ impl Watch {
             Rule::Dumping(_) => Judge::Dumping(Dumping::default()),
             Rule::Crowding(_) => Judge::Crowding(Crowding::default()),
         };
-        Self { rule, zone, claims, judge, lifecycle: Lifecycle::default(), correction: SignedDuration::ZERO }
+        Self {
+            rule,
+            zone,
+            claims,
+            judge,
+            lifecycle: Lifecycle::default(),
+            correction: SignedDuration::ZERO,
+            enabled: true,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        kind_of(&self.rule)
+    }
+
+    /// Whether `rule` is this watch's own, perhaps with other values.
+    pub(super) fn is_of(&self, rule: &Rule) -> bool {
+        let (own, other) = (self.rule.common(), rule.common());
+        own.id == other.id && own.zone == other.zone && self.kind() == kind_of(rule)
+    }
+
+    /// Goes on with these values.
+    pub(super) fn set_rule(&mut self, setting: &RuleSetting, at: Timestamp, desk: &mut Desk<'_>) {
+        self.rule = setting.rule.clone();
+        self.enabled = setting.enabled;
+        if !self.enabled {
+            self.close(CloseReason::RuleDisabled, at, desk);
+            self.suspend(desk.snapshots);
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -95,7 +125,8 @@ impl Watch {
     pub(super) fn applies(&self, at: Timestamp) -> bool {
         let at = moved(at, self.correction);
         let common = self.rule.common();
-        common.active.as_ref().is_none_or(|active| active.is_active(at))
+        self.enabled
+            && common.active.as_ref().is_none_or(|active| active.is_active(at))
             && !common.permitted.as_ref().is_some_and(|permitted| permitted.is_active(at))
     }
 

@@ -252,11 +252,11 @@ impl OpenIncident {
         }
         if let Some(settled) = self.settled_at {
             let later = elapsed(settled, at) >= common.reopen_within.max(UPDATE_SPACING);
-            return (later && seen.met).then_some(CloseReason::Superseded);
+            return (later && seen.met && !desk.muted).then_some(CloseReason::Superseded);
         }
         let changed = (self.magnitude - self.reported).abs() >= WORTH_TELLING * self.reported.abs().max(1e-9);
         let changed = changed && (self.magnitude - seen.magnitude).abs() <= SETTLED * self.magnitude.abs();
-        if self.may_update(at) && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
+        if self.may_update(at) && !desk.muted && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
             self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Latest, at)];
             self.report(Phase::Updated, at, desk);
         }

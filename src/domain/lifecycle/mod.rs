@@ -47,6 +47,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) ids: &'a mut dyn IdGenerator,
     pub(crate) snapshots: &'a mut Snapshots,
     pub(crate) out: &'a mut VecDeque<IncidentTransition>,
+    /// The platform wants to hear nothing new of this kind now.
+    pub(crate) muted: bool,
 }
 
 impl Desk<'_> {
@@ -154,7 +156,7 @@ impl Lifecycle {
             return Outcome::None;
         }
         match self.ended.take() {
-            Some(ended) if seen.back && ended.may_continue(at, common) => {
+            Some(ended) if seen.back && !desk.muted && ended.may_continue(at, common) => {
                 self.open = Some(OpenIncident::reopen(ended, at, &seen, desk));
                 Outcome::Opened
             }
@@ -163,7 +165,7 @@ impl Lifecycle {
                 if let Some(ended) = &mut self.ended {
                     ended.try_verification(at, seen.back, desk);
                 }
-                if !seen.met {
+                if !seen.met || desk.muted {
                     return Outcome::None;
                 }
                 self.open_new(at, seen, common, kind, desk);

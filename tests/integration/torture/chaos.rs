@@ -158,7 +158,7 @@ impl Run {
         let mut gateway = Gateway::new(MovedClock::default());
         let flight = Flight::new(receipts).pausing(SignedDuration::from_millis(50), SignedDuration::from_millis(400));
         let release_on = if receipts { ReleaseOn::Receipt } else { ReleaseOn::Puback };
-        gateway.publish_to(broker.port, release_on, flight, quick);
+        gateway.publish_to(broker.port, release_on, flight, quick).await;
         let (platform, bodies, produced) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         Self { seed, gateway, broker, calm, receipts, read: 0, platform, bodies, produced }
     }
@@ -326,7 +326,7 @@ async fn dead_link() -> Duration {
     for n in 0..40 {
         gateway.report(Uuid::from_u64_pair(7 << 12, n), 1, Phase::Opened, Some(100_000)).await;
     }
-    gateway.publish_to(broker.port, ReleaseOn::Puback, Flight::new(false), times);
+    gateway.publish_to(broker.port, ReleaseOn::Puback, Flight::new(false), times).await;
     let connections = |count: usize, patience: f64| {
         let broker = &broker;
         async move {

@@ -20,6 +20,7 @@ use gridwatch::pipeline::deliver::Shared;
 use gridwatch::pipeline::link::{Context, publisher_over};
 use gridwatch::pipeline::message::{EventWriter, PictureFacts};
 use gridwatch::pipeline::models::no_model;
+use gridwatch::pipeline::orders::Orders;
 use gridwatch::pipeline::progress::Progress;
 use gridwatch::pipeline::publish::commands::Desk;
 use gridwatch::pipeline::publish::flight::Flight;
@@ -136,7 +137,7 @@ impl Gateway {
     }
 
     /// Starts to publish to the broker on this port.
-    pub(crate) fn publish_to(
+    pub(crate) async fn publish_to(
         &mut self,
         port: u16,
         release_on: ReleaseOn,
@@ -147,13 +148,8 @@ impl Gateway {
         "127.0.0.1".clone_into(&mut mqtt.host);
         (mqtt.port, mqtt.password, mqtt.tls, mqtt.release_on) = (port, None, None, release_on);
         let mqtt = mqtt.clone();
-        let desk = Desk {
-            store: self.store.clone(),
-            cameras: BTreeMap::new(),
-            writer: Arc::clone(&self.shared.writer),
-            clock: Arc::clone(&self.shared.clock),
-            budget: Arc::clone(&self.shared.budget),
-        };
+        let orders = Orders::open(&self.config, &self.shared).await.unwrap();
+        let desk = Desk::new(&self.shared, BTreeMap::new(), orders);
         let facts = BTreeMap::new();
         let context = Context {
             safe_mode: None,

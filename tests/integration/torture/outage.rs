@@ -209,7 +209,7 @@ async fn run(plan: Plan) -> Outcome {
     let events = Township::subscribe(broker.port, "grid/v1/+/+/+/event/#", "%p");
     let pictures = Township::subscribe(broker.port, "grid/v1/+/+/+/evidence/#", "%l");
     let mut gateway = Gateway::new(MovedClock::behind_by(EIGHT_HOURS));
-    gateway.publish_to(line.port, ReleaseOn::Puback, Flight::new(false), times);
+    gateway.publish_to(line.port, ReleaseOn::Puback, Flight::new(false), times).await;
     let (came, sent_live) = (HashMap::with_capacity(65_536), HashMap::with_capacity(4096));
     let mut run = Run { plan, gateway, events, pictures, came, sent_live, body_bytes: 0, pictures_came: Vec::new() };
     run.pile_up().await;
