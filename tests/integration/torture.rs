@@ -8,9 +8,15 @@ mod line;
 mod outage;
 mod storm;
 
+/// How a check is to be run.
+#[allow(clippy::disallowed_methods, reason = "set by whoever runs the checks")]
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Whether the full form is asked for.
 fn full() -> bool {
-    std::env::var("GRIDWATCH_TORTURE").is_ok_and(|form| form == "full")
+    setting("GRIDWATCH_TORTURE").is_some_and(|form| form == "full")
 }
 
 /// The line that `scripts/torture` collects.
