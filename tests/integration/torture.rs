@@ -15,7 +15,7 @@ fn setting(name: &str) -> Option<String> {
 }
 
 /// Whether the full form is asked for.
-fn full() -> bool {
+pub(crate) fn is_full() -> bool {
     setting("GRIDWATCH_TORTURE").is_some_and(|form| form == "full")
 }
 

@@ -9,3 +9,4 @@ pub mod retained;
 #[cfg(feature = "ffmpeg")]
 pub mod spool;
 mod suspects;
+mod window;

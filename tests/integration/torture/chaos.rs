@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::gateway::{Gateway, MovedClock, step};
-use super::{figure, full};
+use super::{figure, is_full};
 use crate::support::scripted_broker::{Answer, Ending, Greeting, Limits, Script, ScriptedBroker};
 
 /// Messages in one transaction.
@@ -280,7 +280,7 @@ impl Run {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_fault_of_a_broker_loses_an_event() {
-    let (seeds, events, at_once) = if full() { (50, 2000, 8) } else { (2, 300, 2) };
+    let (seeds, events, at_once) = if is_full() { (50, 2000, 8) } else { (2, 300, 2) };
     let runs = (0..seeds).map(|seed| async move { Run::new(seed, events).await.torture(events).await });
     let outcomes: Vec<_> = futures::stream::iter(runs).buffer_unordered(at_once).collect().await;
     let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
@@ -291,7 +291,7 @@ async fn no_fault_of_a_broker_loses_an_event() {
     let dead_link = dead_link().await;
     #[allow(clippy::cast_precision_loss, reason = "a percentage")]
     let duplicates_pct = 100.0 * duplicates as f64 / total as f64;
-    let scale = if full() { "1" } else { "0.1" };
+    let scale = if is_full() { "1" } else { "0.1" };
     figure(&format!(
         "chaos_seeds={seeds} chaos_events={total} chaos_lost={lost} chaos_overtaken={overtaken} chaos_duplicates_pct={duplicates_pct:.1} \
          chaos_connections={connections} chaos_set_aside_and_taken_back={set_aside} dead_link_s={:.1} \
@@ -299,13 +299,13 @@ async fn no_fault_of_a_broker_loses_an_event() {
         dead_link.as_secs_f64()
     ));
     assert_eq!(lost, 0);
-    let most = Duration::from_secs(35).mul_f64(if full() { 1.0 } else { 0.1 });
+    let most = Duration::from_secs(35).mul_f64(if is_full() { 1.0 } else { 0.1 });
     assert!(dead_link <= most, "{dead_link:?}");
 }
 
 /// From a connection whose broker reads nothing to the next one; in full with the times for use in the field.
 async fn dead_link() -> Duration {
-    let (times, tenth): (fn(LinkOptions) -> LinkOptions, _) = if full() {
+    let (times, tenth): (fn(LinkOptions) -> LinkOptions, _) = if is_full() {
         (|options| options, 1.0)
     } else {
         (

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::gateway::{Gateway, MovedClock};
 use super::line::Line;
-use super::{figure, full, setting};
+use super::{figure, is_full, setting};
 use crate::support::broker::Broker;
 
 const EIGHT_HOURS: Duration = Duration::from_secs(8 * 3600);
@@ -242,14 +242,14 @@ async fn run(plan: Plan) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_eight_hours_is_made_up_for_while_live_messages_go_first() {
     let narrow = Plan {
-        incidents: if full() { 300 } else { 100 },
-        bits_per_s: if full() { 64_000 } else { 1_000_000 },
+        incidents: if is_full() { 300 } else { 100 },
+        bits_per_s: if is_full() { 64_000 } else { 1_000_000 },
         picture: 5_000,
-        live_every: Duration::from_millis(if full() { 1500 } else { 300 }),
-        with_pictures: Duration::from_secs(if full() { 240 } else { 2 }),
+        live_every: Duration::from_millis(if is_full() { 1500 } else { 300 }),
+        with_pictures: Duration::from_secs(if is_full() { 240 } else { 2 }),
     };
     let outcome = run(narrow).await;
-    let long = if full() {
+    let long = if is_full() {
         // At 64 kbit/s 20,000 messages of 2 KB take an hour and a half: ten times the line, all the incidents.
         let bits_per_s = setting("GRIDWATCH_OUTAGE_BITS_PER_S").map_or(640_000, |bits| bits.parse().unwrap());
         let plan =
@@ -282,6 +282,6 @@ async fn an_outage_of_eight_hours_is_made_up_for_while_live_messages_go_first() 
         assert_eq!(outcome.pictures_too_early, 0);
         assert!(outcome.pictures > 0);
         // Beside other tests it is not the memory of this one.
-        assert!(!full() || outcome.rss_drift_pct.abs() <= 10.0, "{}", outcome.rss_drift_pct);
+        assert!(!is_full() || outcome.rss_drift_pct.abs() <= 10.0, "{}", outcome.rss_drift_pct);
     }
 }

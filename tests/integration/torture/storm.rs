@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{figure, full};
+use super::{figure, is_full};
 use crate::support::broker::Broker;
 
 const GATEWAYS: usize = 200;
@@ -135,7 +135,7 @@ async fn two_hundred_gateways_come_back_to_a_broker_without_a_rush() {
             worst = (worst.0.max(peak), worst.1.max(back));
         }
     }
-    let (gateways, spread, down) = if full() { (GATEWAYS, SPREAD, 5.0) } else { (6, SPREAD / 40, 0.5) };
+    let (gateways, spread, down) = if is_full() { (GATEWAYS, SPREAD, 5.0) } else { (6, SPREAD / 40, 0.5) };
     let (peak, back) = real(gateways, spread, Duration::from_secs_f64(down)).await;
     figure(&format!(
         "storm_simulated_gateways={GATEWAYS} storm_simulated_peak_per_s={} storm_simulated_all_back_s={:.0} \
