@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
-    LastWill, LastWillProperties, Publish, QoS, RetainForwardRule, SubAck, SubscribeFilter, SubscribeNoticeError,
+    AsyncClient, LastWill, LastWillProperties, Publish, QoS, RetainForwardRule, SubAck, SubscribeFilter,
+    SubscribeNoticeError,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -185,7 +186,7 @@ impl Task {
         };
         let mut backlog = VecDeque::new();
         let suback = tokio::select! {
-            suback = subscribe(&mut link, &self.options, &mut backlog) => suback,
+            suback = subscribe(&mut link, &self.options, &mut backlog, &self.events) => suback,
             patience = &mut self.stop => {
                 link.close(patience.unwrap_or_default()).await;
                 return None;
@@ -229,12 +230,7 @@ impl Task {
                     None => return Some(LinkFault::unanswered(&address, self.options.link.ack_deadline)),
                 },
                 Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
-                permit = self.events.reserve(), if !backlog.is_empty() => {
-                    if let (Ok(permit), Some(message)) = (permit, backlog.pop_front()) {
-                        let receipt = Receipt::for_message(&link.client, &message);
-                        permit.send(DownlinkEvent::Message(incoming(message, receipt)));
-                    }
-                }
+                permit = self.events.reserve(), if !backlog.is_empty() => hand_on(&link.client, permit, &mut backlog),
                 () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
                 patience = &mut self.stop => {
                     self.leave(link, flight, patience.unwrap_or_default()).await;
@@ -278,6 +274,7 @@ async fn subscribe(
     link: &mut Link,
     options: &DownlinkOptions,
     backlog: &mut VecDeque<Publish>,
+    events: &mpsc::Sender<DownlinkEvent>,
 ) -> Result<SubAck, LinkFault> {
     let address = options.link.address();
     let broken = |text: String| LinkFault::new(&address, FaultKind::Protocol, text);
@@ -298,8 +295,22 @@ async fn subscribe(
                 return suback.map_err(|error: SubscribeNoticeError| broken(error.to_string()));
             }
             Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
+            // The answer may come behind more of the session's messages than we hold: mosquitto sends them all.
+            permit = events.reserve(), if backlog.len() == MOST_WAITING => hand_on(&link.client, permit, backlog),
             () = &mut deadline => return Err(LinkFault::unanswered(&address, options.link.ack_deadline)),
         }
+    }
+}
+
+/// Gives the oldest message to the consumer.
+fn hand_on(
+    client: &AsyncClient,
+    permit: Result<mpsc::Permit<'_, DownlinkEvent>, mpsc::error::SendError<()>>,
+    backlog: &mut VecDeque<Publish>,
+) {
+    if let (Ok(permit), Some(message)) = (permit, backlog.pop_front()) {
+        let receipt = Receipt::for_message(client, &message);
+        permit.send(DownlinkEvent::Message(incoming(message, receipt)));
     }
 }
 
