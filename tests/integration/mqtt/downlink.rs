@@ -1,5 +1,3 @@
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,41 +111,6 @@ async fn more_than_the_window_is_taken_in_order() {
         assert_eq!(incoming.payload, number.to_string().as_bytes());
         incoming.ack();
     }
-}
-
-/// Mosquitto sends everything again that it has ever sent to a session, and only then answers the subscription.
-#[tokio::test]
-async fn more_than_the_window_may_come_before_the_answer_to_the_subscription() {
-    const MESSAGES: usize = 600;
-    let broker = Broker::open_to_all().await;
-    let mut downlink = Downlink::start(options(broker.port));
-    until_subscribed(&mut downlink).await;
-    drop(downlink);
-    publish_lines(broker.port, FEEDBACK, MESSAGES);
-    // A process that is killed again and again before it has acknowledged anything.
-    for _ in 0..MESSAGES / 32 {
-        let mut downlink = Downlink::start(options(broker.port));
-        until_message(&mut downlink).await;
-        drop(downlink);
-    }
-    let mut downlink = Downlink::start(options(broker.port));
-    for number in 0..MESSAGES {
-        let incoming = until_message(&mut downlink).await;
-        assert_eq!(incoming.payload, number.to_string().as_bytes());
-        incoming.ack();
-    }
-}
-
-/// Numbers from 0, each a message.
-fn publish_lines(port: u16, topic: &str, count: usize) {
-    let mut child = Command::new("mosquitto_pub")
-        .args(["-V", "mqttv5", "-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", topic, "-l"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = (0..count).map(|number| format!("{number}\n")).collect::<String>();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
 }
 
 #[tokio::test]
