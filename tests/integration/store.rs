@@ -5,6 +5,7 @@ mod incidents;
 mod numbers;
 mod outbox_model;
 mod space;
+mod unreadable;
 
 use std::collections::BTreeSet;
 use std::fs;
