@@ -333,7 +333,7 @@ impl Load {
         let length = u16::try_from(comment.len() + 2).unwrap_or(2).to_be_bytes();
         let (start, rest) = self.jpeg.split_at(2);
         let jpeg = [start, &[0xff, 0xfe], &length, comment.as_bytes(), rest].concat();
-        let sha256 = Sha256::digest(&jpeg).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = Sha256::digest(&jpeg).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         let redaction = Redaction { state: RedactionState::NoneNeeded, persons: 0, plates: None };
         let (width, height) = self.size;
         NewPicture { jpeg: Bytes::from(jpeg), width, height, sha256, redaction, captured_at: self.shared.clock.now() }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
-    LastWill, LastWillProperties, Publish, QoS, RetainForwardRule, SubAck, SubscribeFilter, SubscribeNoticeError,
+    AsyncClient, LastWill, LastWillProperties, Publish, QoS, RetainForwardRule, SubAck, SubscribeFilter,
+    SubscribeNoticeError,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -191,7 +192,7 @@ impl Task {
         };
         let mut backlog = VecDeque::new();
         let suback = tokio::select! {
-            suback = subscribe(&mut link, &self.options, &mut backlog) => suback,
+            suback = subscribe(&mut link, &self.options, &mut backlog, &self.events) => suback,
             patience = &mut self.stop => {
                 link.close(patience.unwrap_or_default()).await;
                 return None;
@@ -236,12 +237,7 @@ impl Task {
                     None => return Some(LinkFault::unanswered(&address, self.options.link.ack_deadline)),
                 },
                 Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back((Instant::now(), message)),
-                permit = self.events.reserve(), if !backlog.is_empty() => {
-                    if let (Ok(permit), Some((came, message))) = (permit, backlog.pop_front()) {
-                        let receipt = Receipt::for_message(&link.client, &message);
-                        permit.send(DownlinkEvent::Message(incoming(message, came, receipt)));
-                    }
-                }
+                permit = self.events.reserve(), if !backlog.is_empty() => hand_on(&link.client, permit, &mut backlog),
                 _ = renew.tick() => if link.is_outdated(&self.options.link) {
                     // The session stays, and what comes meanwhile waits in it.
                     link.close(GOODBYE).await;
@@ -290,6 +286,7 @@ async fn subscribe(
     link: &mut Link,
     options: &DownlinkOptions,
     backlog: &mut VecDeque<(Instant, Publish)>,
+    events: &mpsc::Sender<DownlinkEvent>,
 ) -> Result<SubAck, LinkFault> {
     let address = options.link.address();
     let broken = |text: String| LinkFault::new(&address, FaultKind::Protocol, text);
@@ -310,8 +307,22 @@ async fn subscribe(
                 return suback.map_err(|error: SubscribeNoticeError| broken(error.to_string()));
             }
             Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back((Instant::now(), message)),
+            // The answer may come behind more of the session's messages than we hold: mosquitto sends them all.
+            permit = events.reserve(), if backlog.len() == MOST_WAITING => hand_on(&link.client, permit, backlog),
             () = &mut deadline => return Err(LinkFault::unanswered(&address, options.link.ack_deadline)),
         }
+    }
+}
+
+/// Gives the oldest message to the consumer.
+fn hand_on(
+    client: &AsyncClient,
+    permit: Result<mpsc::Permit<'_, DownlinkEvent>, mpsc::error::SendError<()>>,
+    backlog: &mut VecDeque<(Instant, Publish)>,
+) {
+    if let (Ok(permit), Some((came, message))) = (permit, backlog.pop_front()) {
+        let receipt = Receipt::for_message(client, &message);
+        permit.send(DownlinkEvent::Message(incoming(message, came, receipt)));
     }
 }
 

@@ -55,7 +55,7 @@ impl Witness {
     /// there before has been set aside. Returns how many messages may be lost.
     pub(super) fn reconcile(&self, connection: &Connection, is_new: bool, now: i64) -> Result<u64, StoreError> {
         let Some(mark) = self.before else { return Ok(0) };
-        let known = self.read(connection)?;
+        let known = read(connection)?;
         let lost = if is_new {
             mark.unsent
         } else if mark.epoch == known.epoch {
@@ -78,21 +78,21 @@ impl Witness {
         Ok(lost)
     }
 
-    fn read(&self, connection: &Connection) -> Result<Mark, StoreError> {
-        let epoch = read_epoch(connection)?.unwrap_or(Epoch(uuid::Uuid::nil()));
-        let sql = "SELECT count(*) FROM outbox WHERE state < 2";
-        let unsent = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        Ok(Mark { epoch, seq: counter(connection, "seq")?, produced: counter(connection, "produced")?, unsent })
-    }
-
     /// Writes how far the database has come.
     pub(super) fn note(&self, connection: &Connection) {
         let Some(file) = &self.file else { return };
-        let written = self.read(connection).map(|mark| file.write_all_at(text(&mark).as_bytes(), 0));
+        let written = read(connection).map(|mark| file.write_all_at(text(&mark).as_bytes(), 0));
         if let Ok(Err(error)) = written {
             tracing::warn!(%error, "the store's mark cannot be written");
         }
     }
+}
+
+fn read(connection: &Connection) -> Result<Mark, StoreError> {
+    let epoch = read_epoch(connection)?.unwrap_or(Epoch(uuid::Uuid::nil()));
+    let sql = "SELECT count(*) FROM outbox WHERE state < 2";
+    let unsent = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(Mark { epoch, seq: counter(connection, "seq")?, produced: counter(connection, "produced")?, unsent })
 }
 
 /// Always of the same length, so that the file never grows.

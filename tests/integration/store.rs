@@ -7,6 +7,7 @@ mod numbers;
 mod outbox_model;
 mod space;
 mod turns;
+mod unreadable;
 
 use std::collections::BTreeSet;
 use std::fs;

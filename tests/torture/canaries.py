@@ -29,7 +29,7 @@ CAMERA, WRONG_CAMERA = "CANARY-cam/era+7f3a%", "CANARY-wrong-camera-55d0"
 BROKER, WRONG_BROKER = "CANARY-broker-91c2", "CANARY-wrong-broker-0b7e"
 INLINE, IN_URL, IN_KEY = "CANARY-inline-c44c", "CANARY-in-url-aa01", "CANARY-unknown-key-e1e1"
 LEVELS = ["trace", "trace,retina=trace,rumqttc=trace,rustls=trace,rusqlite=trace,tokio=trace"]
-RUN_S = 8.0 if SHORT else 25.0
+RUN_S = 4.0 if SHORT else 25.0
 
 
 class Site:
@@ -162,13 +162,15 @@ def wrongs(site: Site) -> None:
         "syntax": site.config("syntax", plain("broker") + f'\nusername = "{INLINE}'),
     }
     for config in mistakes.values():
-        for command in ("check", "doctor", "run"):
+        for command in ("check", "run") if SHORT else ("check", "doctor", "run"):
             if site.run(command, "--config", config) == 0:
                 raise AssertionError(f"{command} takes {config}")
     for name, config in configs.items():
-        site.run("check", "--all", "--config", config, seconds=120)
-        if name in ("right", "wrong-camera", "tls-broken-key") or not SHORT:
+        if name in ("wrong-camera", "tls-unknown") or not SHORT:
+            site.run("check", "--all", "--config", config, seconds=120)
+        if name in ("right", "tls-broken-key") or not SHORT:
             site.run("doctor", "--config", config, seconds=120)
+        if name in ("right", "wrong-broker") or not SHORT:
             site.run("emit-test", "--config", config, seconds=120)
     url = f"rtsp://127.0.0.1:{site.rtsp_port}/a"
     for word in ("camera", "camera-wrong"):
@@ -176,7 +178,7 @@ def wrongs(site: Site) -> None:
     site.run("probe", url, "--username", "gridwatch", "--password-env", "SECRET", "--seconds", "2", SECRET=WRONG_CAMERA)
     site.run("probe", f"rtsp://gridwatch:{IN_URL}@127.0.0.1:{site.rtsp_port}/a")
     say("running")
-    for name in configs if not SHORT else ("right", "wrong-camera", "wrong-broker", "tls"):
+    for name in configs if not SHORT else ("right", "wrong-broker", "tls"):
         site.run("run", "--config", configs[name], seconds=RUN_S, level=LEVELS[name in ("right", "wrong-broker", "tls")], end=signal.SIGTERM)
     site.run("run", "--config", configs["right"], seconds=RUN_S, end=signal.SIGABRT)
     for words in (("list",), ("list", "--state", "quarantined"), ("show", "1"), ("export", "exported"), ("requeue", "1")):

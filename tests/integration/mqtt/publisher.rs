@@ -60,7 +60,7 @@ async fn one_message_that_the_broker_cannot_stand_is_found_and_all_others_arrive
     for n in 0..40 {
         write(&gateway, n, if n == 20 { 6000 } else { 100 }).await;
     }
-    gateway.publish_to(broker.port, ReleaseOn::Puback, quick_flight(), times);
+    gateway.publish_to(broker.port, ReleaseOn::Puback, quick_flight(), times).await;
     let set_aside = until(&gateway, "culprit", |all| all.quarantined == 1).await;
     assert_eq!(set_aside.lost, 0);
     let rest = until(&gateway, "delivery of the others", |all| all.acknowledged == 39).await;
@@ -70,7 +70,7 @@ async fn one_message_that_the_broker_cannot_stand_is_found_and_all_others_arrive
     // The limit is raised, and somebody takes it back.
     broker.stop().await;
     let mut broker = Broker::open_to_all().await;
-    gateway.publish_to(broker.port, ReleaseOn::Puback, quick_flight(), times);
+    gateway.publish_to(broker.port, ReleaseOn::Puback, quick_flight(), times).await;
     Store::requeue_beside(&gateway.state_dir(), &[Pick::Quarantined]).unwrap();
     until(&gateway, "delivery of the last one", |all| (all.acknowledged, all.quarantined) == (40, 0)).await;
     gateway.stop().await;
@@ -86,7 +86,7 @@ async fn pictures_without_a_right_wait_and_events_do_not() {
     for n in 0..10 {
         gateway.report(event(n), 1, Phase::Opened, Some(2000)).await;
     }
-    gateway.publish_to(broker.port, ReleaseOn::Puback, quick_flight(), times);
+    gateway.publish_to(broker.port, ReleaseOn::Puback, quick_flight(), times).await;
     until(&gateway, "delivery of the events", |all| all.acknowledged == 10).await;
     // Refused again and again, and never in the way of what may go.
     tokio::time::sleep(Duration::from_secs(1)).await;

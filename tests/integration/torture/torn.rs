@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gridwatch::domain::incident::{CloseReason, Phase, SnapshotId};
 use gridwatch::store::{Ack, OutboxMessage, Store};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
 
 use super::is_full;
 use crate::store::{camera, clock, commit_of, event, opened_with_picture, picture, storage};
