@@ -148,7 +148,7 @@ impl Desk {
         let command = match admitted.map(|()| Command::parse(asked.name, payload)) {
             Err(reason) => Err((reason, reason.in_words().to_owned())),
             Ok(Err(refused)) => Err((refused.reason(), refused.to_string())),
-            Ok(Ok(Command::Snapshot { camera })) => match self.snapshot(&camera, &to).await {
+            Ok(Ok(Command::Snapshot { camera })) => match self.snapshot(&camera, &to) {
                 Ok(later) => return Answer::Later(later),
                 Err(refused) => Err(refused),
             },

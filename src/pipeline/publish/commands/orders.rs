@@ -108,11 +108,7 @@ impl Desk {
     }
 
     /// The answer comes when the camera has looked; nothing else waits for it.
-    pub(super) async fn snapshot(
-        &mut self,
-        camera: &CameraId,
-        to: &Address,
-    ) -> Result<BoxFuture<'static, Reply>, NotDone> {
+    pub(super) fn snapshot(&mut self, camera: &CameraId, to: &Address) -> Result<BoxFuture<'static, Reply>, NotDone> {
         if let Some(refused) = self.unknown(camera) {
             return Err((refused.reason(), refused.to_string()));
         }
