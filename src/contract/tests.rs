@@ -183,10 +183,19 @@ fn the_examples_are_valid() {
     check("command", &serde_json::from_str(hole).unwrap());
     let asked = Resync { since: Since::Seq(17), until: Some(21), epoch: Some(Epoch(EVENT)) };
     assert_eq!(Command::parse("resync", hole.as_bytes()), Ok(Command::Resync(asked)));
-    check(
-        "response",
-        &serde_json::from_str(include_str!("../../contract/examples/response-resync-hole.json")).unwrap(),
-    );
+    for example in [
+        include_str!("../../contract/examples/response-resync-hole.json"),
+        include_str!("../../contract/examples/response-snapshot.json"),
+    ] {
+        check("response", &serde_json::from_str(example).unwrap());
+    }
+    for (name, example) in [
+        ("mute", include_str!("../../contract/examples/command-mute.json")),
+        ("profile", include_str!("../../contract/examples/command-profile.json")),
+    ] {
+        check("command", &serde_json::from_str(example).unwrap());
+        assert!(Command::parse(name, example.as_bytes()).is_ok(), "{name}");
+    }
 }
 
 #[test]
