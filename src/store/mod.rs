@@ -295,7 +295,7 @@ impl Store {
 
     /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
     pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
-        self.call(move |db| db.resync(asked)).await
+        self.call(move |db| db.resync(asked, None)).await
     }
 
     /// Numbers from `first` to `last` that were given and are not kept any more.
