@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{OpenReport, StoreError, doubt, pictures};
+use super::{OpenReport, StoreError, deleted, doubt, pictures};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
@@ -106,6 +106,8 @@ impl Database {
             _lock: lock,
         };
         doubt::prepare(&database.connection, &database.clock.quality().boot_id)?;
+        let max_age_ms = i64::try_from(database.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
+        deleted::prepare(&database.connection, database.now_ms(), max_age_ms)?;
         database.collect_garbage()?;
         let orphans_removed = database.sweep_orphans()?;
         database.ensure_ballast();

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::StoreError;
 use super::database::Database;
+use super::{Store, StoreError};
 use crate::clock::{ClockQuality, FOLLOW_STEP};
 use crate::domain::camera::CameraId;
 
@@ -78,6 +78,13 @@ pub(super) fn prepare(connection: &Connection, boot_id: &str) -> Result<(), Stor
     Ok(())
 }
 
+impl Store {
+    /// Events whose times turned out to be wrong, now that the clock is known; their pictures' times are corrected here.
+    pub async fn misdated(&self) -> Result<Vec<Misdated>, StoreError> {
+        self.call(Database::misdated).await
+    }
+}
+
 impl Database {
     pub(super) fn belief(&self) -> Belief {
         let quality = self.clock.quality();
@@ -88,6 +95,7 @@ impl Database {
     /// Corrects the times of pictures, and names the published events that have to be told again. Those that were told
     /// rightly, as it turns out, are forgotten.
     pub(super) fn misdated(&mut self) -> Result<Vec<Misdated>, StoreError> {
+        self.date_deletions()?;
         let Belief { quality, boot_ms } = self.belief();
         let slack = if quality.synced { FOLLOW_STEP } else { SURELY_SET };
         let slack_ms = i64::try_from(slack.as_millis()).unwrap_or(i64::MAX);

@@ -44,6 +44,7 @@ mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod deleted;
 mod doubt;
 mod gone;
 mod incidents;
@@ -54,6 +55,7 @@ mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod retention;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -81,6 +83,7 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use retention::{Deleted, Files, Kept, Retention};
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;
@@ -266,11 +269,6 @@ impl Store {
     /// Whether the platform has ever sent a receipt.
     pub async fn receipts_seen(&self) -> Result<bool, StoreError> {
         self.call(Database::receipts_seen).await
-    }
-
-    /// Events whose times turned out to be wrong, now that the clock is known; their pictures' times are corrected here.
-    pub async fn misdated(&self) -> Result<Vec<Misdated>, StoreError> {
-        self.call(Database::misdated).await
     }
 
     /// Messages that wait.

@@ -14,6 +14,7 @@ mod models;
 mod mqtt;
 mod outbox;
 mod replay;
+mod retention;
 #[cfg(feature = "onnx")]
 mod runtime;
 mod signing;
