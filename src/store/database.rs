@@ -66,6 +66,8 @@ pub(super) struct Database {
     pub(super) closed: bool,
     /// By how much the accounting was wrong when it was looked at last.
     pub(super) difference: i128,
+    /// UTC when it was looked at last.
+    pub(super) dated_ms: i64,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -102,11 +104,14 @@ impl Database {
             next_picture: 1,
             closed: false,
             difference: 0,
+            dated_ms: 0,
             wake,
             _lock: lock,
         };
         doubt::prepare(&database.connection, &database.clock.quality().boot_id)?;
         let max_age_ms = i64::try_from(database.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
+        database.dated_ms = database.now_ms();
+        doubt::nothing_lies_ahead(&database.connection, database.dated_ms)?;
         deleted::prepare(&database.connection, database.now_ms(), max_age_ms)?;
         database.collect_garbage()?;
         let orphans_removed = database.sweep_orphans()?;

@@ -136,6 +136,29 @@ async fn what_is_old_is_really_gone_and_its_deletion_is_on_record() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_years_ahead_delays_neither_deletion_nor_sending_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Timestamp::from_second(1_795_000_000).unwrap();
+    let clock = ManualClock::new(start);
+    let store = Store::open(&storage(folder.path()), Arc::new(clock.clone())).unwrap().0;
+    clock.set_wall(SignedDuration::from_hours(87_600), true);
+    store.misdated().await.unwrap();
+    incident(&store, 1, clock.utc(), true).await;
+    incident(&store, 2, clock.utc(), false).await;
+    store.acknowledge(vec![(MessageId(4), Ack::BrokerAcked)]).await.unwrap();
+    clock.set_wall(SignedDuration::ZERO, true);
+    assert!(store.pending().await.unwrap().next_due.unwrap() > start + SignedDuration::from_hours(87_000));
+    store.misdated().await.unwrap();
+    let due = store.pending().await.unwrap().next_due.unwrap();
+    assert!(due <= start + SignedDuration::from_hours(1), "the receipt is waited for an hour, not ten years: {due}");
+    clock.advance_to(start + SignedDuration::from_hours(24 * 31));
+    store.housekeep().await.unwrap();
+    assert!(store.latest_event(Uuid::from_u64_pair(7 << 12, 1)).await.unwrap().is_none(), "a month is a month");
+    assert!(look(folder.path(), clock.now()).holds());
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_program_shows_it() {
     let site = tempfile::tempdir().unwrap();
     let config = site.path().join("config.toml");
