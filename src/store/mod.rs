@@ -49,6 +49,7 @@ mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod deleted;
 mod doubt;
 mod gone;
 mod incidents;
@@ -60,6 +61,7 @@ mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod retention;
 mod seal;
 mod space;
 mod standing;
@@ -92,6 +94,7 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use retention::{Deleted, Files, Kept, Retention};
 pub use turns::Turn;
 
 /// Jobs that may wait for the store's thread.
@@ -281,11 +284,6 @@ impl Store {
     /// Whether the platform has ever sent a receipt.
     pub async fn receipts_seen(&self) -> Result<bool, StoreError> {
         self.call(Database::receipts_seen).await
-    }
-
-    /// Events whose times turned out to be wrong, now that the clock is known; their pictures' times are corrected here.
-    pub async fn misdated(&self) -> Result<Vec<Misdated>, StoreError> {
-        self.call(Database::misdated).await
     }
 
     /// Messages that wait.
