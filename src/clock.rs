@@ -79,7 +79,9 @@ impl Clock for SystemClock {
 
     fn quality(&self) -> ClockQuality {
         let offset = Timestamp::now().duration_since(self.now());
-        let uptime_ms = u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX);
+        let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let uptime_ms =
+            u64::try_from(uptime.tv_sec).unwrap_or(0) * 1000 + u64::try_from(uptime.tv_nsec / 1_000_000).unwrap_or(0);
         ClockQuality {
             synced: kernel_says_synchronised(),
             offset_ms: i64::try_from(offset.as_millis()).unwrap_or(i64::MAX),
@@ -87,13 +89,6 @@ impl Clock for SystemClock {
             uptime_ms,
         }
     }
-}
-
-/// Time since the machine was started, sleep included; the same for every process, and never backwards.
-#[must_use]
-pub fn since_boot() -> Duration {
-    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(uptime.tv_sec).unwrap_or(0), u32::try_from(uptime.tv_nsec).unwrap_or(0))
 }
 
 /// systemd-timesyncd leaves this mark. Other time services do not, and then the clock counts as not
@@ -140,6 +135,13 @@ impl Clock for ManualClock {
 #[must_use]
 pub fn until(clock: &dyn Clock, deadline: Timestamp) -> Duration {
     Duration::try_from(deadline.duration_since(clock.now())).unwrap_or(Duration::ZERO)
+}
+
+/// Time since the machine was started, sleep included; the same for every process, and never backwards.
+#[must_use]
+pub fn since_boot() -> Duration {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(uptime.tv_sec).unwrap_or(0), u32::try_from(uptime.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]
