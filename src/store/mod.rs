@@ -55,6 +55,7 @@ mod error;
 mod gone;
 mod incidents;
 mod inspect;
+mod lock;
 mod mark;
 mod outbox;
 mod pick;
