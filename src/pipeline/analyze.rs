@@ -10,7 +10,7 @@
 //!
 //! Live and replay differ in what is passed in: the source, the clock of the timers, the sink.
 
-mod standing;
+mod input;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,63 +24,54 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, until};
 use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
-use crate::domain::camera::StreamInfo;
-use crate::domain::feedback::Feedback;
+use crate::domain::camera::{LookPlan, StreamInfo};
 use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, Kind, SnapshotId, SnapshotRequest};
 use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
 use crate::pipeline::infer::InferError;
-use crate::pipeline::orders::RulesInForce;
+use crate::pipeline::orders::{RulesFeed, RulesInForce};
 use crate::pipeline::progress::REPORT_EVERY;
 use crate::pipeline::see::{Eyes, See, Sight};
-use standing::MOST_WANTED;
-pub use standing::{Muted, NoPicture, PictureOfNow, SnapshotAnswer, Standing};
+
+pub use input::{CameraInput, Muted, NoPicture, PictureOfNow, SnapshotAnswer};
 
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
 /// pictures that came before its deadline.
 const PICTURE_LATENCY: SignedDuration = SignedDuration::from_secs(2);
 
-/// Input to one camera's analyzer from the rest of the box.
-#[derive(Debug)]
-pub enum CameraInput {
-    /// The platform said something about an incident of this camera.
-    Feedback {
-        /// What.
-        feedback: Feedback,
-        /// The platform's number of it; `None` for a command.
-        seq: Option<u64>,
-        /// When it reached us.
-        at: Timestamp,
-        /// Whoever wants to know whether the analyzer still knows the incident.
-        known: Option<oneshot::Sender<bool>>,
-    },
-    /// The times of an incident of this camera, as they were told last, were wrong.
-    Retell {
-        /// Which.
-        event_id: Uuid,
-        /// By how much they were behind.
-        by: SignedDuration,
-    },
-    /// Nothing new of a kind, or of any, for a while.
-    Mute {
-        /// Of what.
-        kind: Option<Kind>,
-        /// Until when; `None` lifts it.
-        until: Option<Timestamp>,
-        /// When it reached us.
-        at: Timestamp,
-        /// What is muted now.
-        done: oneshot::Sender<Muted>,
-    },
-    /// A picture of now is wanted.
-    Snapshot {
-        /// When it was asked for.
-        at: Timestamp,
-        /// Where it goes.
-        done: oneshot::Sender<SnapshotAnswer>,
-    },
+/// What the platform has ordered and waits for.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Other values of rules; `None` in replay.
+    pub rules: Option<RulesFeed>,
+    wanted: Vec<(Timestamp, oneshot::Sender<SnapshotAnswer>)>,
 }
+
+impl Standing {
+    /// With a feed of rules.
+    #[must_use]
+    pub fn new(rules: RulesFeed) -> Self {
+        Self { rules: Some(rules), wanted: Vec::new() }
+    }
+
+    /// Looks sooner where somebody still waits for a picture.
+    fn hasten(&mut self, plan: LookPlan) -> LookPlan {
+        self.wanted.retain(|(_, done)| !done.is_closed());
+        let asked = self.wanted.iter().map(|(at, _)| *at).min();
+        LookPlan { at: asked.map_or(plan.at, |asked| plan.at.min(asked)), ..plan }
+    }
+
+    async fn next_rules(&mut self) -> (RulesInForce, Timestamp) {
+        match &mut self.rules {
+            Some(rules) => rules.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Pictures of one camera that are waited for at a time.
+const MOST_WANTED: usize = 4;
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
