@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -87,6 +87,12 @@ impl Database {
         let path = directory.join(FILE_NAME);
         let (connection, set_aside) = match connect(&path) {
             Ok(connection) => (connection, None),
+            // Only the step to a newer schema writes here.
+            Err(StoreError::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                tracing::error!("disk full: letting the ballast go and trying again");
+                drop(fs::remove_file(directory.join("ballast")));
+                (connect(&path)?, None)
+            }
             Err(StoreError::Database(error)) if is_damage(&error) => {
                 let aside = set_aside(&directory)?;
                 tracing::error!(file = %aside.display(), %error, "damaged database set aside, starting anew");
@@ -110,7 +116,9 @@ impl Database {
             wake,
             _lock: lock,
         };
-        database.begin_audit()?;
+        if let Err(error) = database.begin_audit() {
+            tracing::error!(%error, "the audit's first row cannot be written; the next one will be the first");
+        }
         database.collect_garbage()?;
         let orphans_removed = database.sweep_orphans()?;
         database.ensure_ballast();
