@@ -75,7 +75,7 @@ impl Live {
         let (facts, runtime_version) = (loaded.facts, loaded.runtime_version);
         let (inference, inferrer) =
             InferenceThread::start(loaded.detectors, config.cameras.len(), shared.progress.clone())?;
-        let orders = Orders::open(&config, &shared).await?;
+        let orders = Orders::open(&config, store.clone(), Arc::clone(&clock), shared.board.clone()).await?;
         let mut starter = CameraStarter::new(&shared, &media, inferrer, &orders);
         for camera in &config.cameras {
             let manifest = models::manifest_of(&config, camera);
