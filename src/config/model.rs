@@ -205,6 +205,8 @@ pub struct Evidence {
     pub max_bytes: usize,
     /// Pictures wider than this are scaled down.
     pub max_width: u32,
+    /// Whom the original of dumping evidence is sealed to; `None`: no original is kept.
+    pub seal_originals_to: Option<super::Recipient>,
 }
 
 /// How many opened events may reach people.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::grid_event::ModelNote;
+use super::signature::SigningNote;
 use super::time::SiteTime;
 
 /// What runs in the gateway.
@@ -29,6 +30,9 @@ pub struct Info {
     pub catalogue_version: String,
     /// Of the configuration text, hexadecimal.
     pub config_sha256: String,
+    /// Keys that its events are signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningNote>,
 }
 
 /// Inference as it really runs.

@@ -15,7 +15,7 @@ use super::info::{CameraNote, InferenceNote, Info};
 use super::metrics::{Accounting, AuditHead, Metrics};
 use super::schema::document;
 use super::sequence::{Epoch, GoneRange, GoneReason, Seq, Stamp};
-use super::state::GatewayState;
+use super::state::{GatewayState, SafeModeNote};
 use super::time::SiteTime;
 use super::topics::{Channel, TopicError, Topics};
 use crate::domain::Timestamp;
@@ -173,6 +173,7 @@ fn crowding_tells_bands_and_draws_nobody() {
 fn the_examples_are_valid() {
     let example: Value = serde_json::from_str(EXAMPLE).unwrap();
     check("envelope", &example);
+    check("envelope", &serde_json::from_str(include_str!("../../contract/examples/event-signed.json")).unwrap());
     assert_eq!(example, built(&step(Kind::Encroachment), Transport::Mqtt));
     check("feedback", &serde_json::from_str(FEEDBACK).unwrap());
     let resync = include_str!("../../contract/examples/command-resync.json");
@@ -241,12 +242,15 @@ fn bad_events_are_refused() {
 fn every_other_message_is_valid() {
     let now = SiteTime::new(at(0), &zone());
     let text = str::to_owned;
-    let state =
-        GatewayState { online: true, session: text("s"), boot_id: text("b"), at: now.clone(), version: text("0.1.0") };
+    let (session, boot_id, version) = (text("s"), text("b"), text("0.1.0"));
+    let mut state = GatewayState { online: true, session, boot_id, at: now.clone(), version, safe_mode: None };
+    check("state", &json!(state));
+    state.safe_mode = Some(SafeModeNote { since: now.clone(), reason: text("it crashed 5 times in 10 minutes") });
     check("state", &json!(state));
     check("state", &json!(state.will()));
     assert!(!state.will().online);
     let camera = CameraNote { id: text("c1"), name: None, gb_device_id: None, kinds: Kind::ALL.to_vec() };
+    let signing = serde_json::from_str(include_str!("../../contract/examples/info-signing.json")).unwrap();
     let inference = InferenceNote { runtime: text("onnxruntime"), version: text("1.26"), provider: text("cpu") };
     check(
         "info",
@@ -261,6 +265,7 @@ fn every_other_message_is_valid() {
             profiles: vec![text("market-day")],
             catalogue_version: Catalogue::built_in().version,
             config_sha256: "b".repeat(64),
+            signing: Some(signing),
         }),
     );
     let state = CameraCondition::AuthFailed;

@@ -53,6 +53,13 @@ pub enum CameraInput {
         /// Whoever wants to know whether the analyzer still knows the incident.
         known: Option<oneshot::Sender<bool>>,
     },
+    /// The times of an incident of this camera, as they were told last, were wrong.
+    Retell {
+        /// Which.
+        event_id: Uuid,
+        /// By how much they were behind.
+        by: SignedDuration,
+    },
     /// Nothing new of a kind, or of any, for a while.
     Mute {
         /// Of what.
@@ -157,12 +164,22 @@ pub trait IncidentSink: Send {
         sight: &Sight,
         crowd: Option<&str>,
     ) -> impl Future<Output = ()> + Send;
+    /// Keeps the original of a picture just kept, sealed, if the site wants that.
+    fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) -> impl Future<Output = ()> + Send {
+        _ = (id, frame);
+        async {}
+    }
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
     fn transitions(&mut self, steps: Vec<IncidentTransition>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
     /// The analyzer has heard the platform's word; `state` is what follows from it.
     fn heard(&mut self, event_id: Uuid, seq: Option<u64>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
+    /// The analyzer does not know this incident any more: its last word is to be said again with its times moved by `by`.
+    fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) -> impl Future<Output = ()> + Send {
+        _ = (event_id, by, state);
+        async {}
+    }
     /// The picture that was just looked at, redacted, for whoever asked.
     fn picture_of_now(&mut self, _frame: &Arc<Frame>, _sight: &Sight) -> impl Future<Output = SnapshotAnswer> + Send {
         async { Err(NoPicture::Failed("nobody can ask for pictures here".to_owned())) }
@@ -225,6 +242,7 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
         let mut idle = tokio::time::interval(self.idle_every.unwrap_or(Duration::from_secs(3600)));
         idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.follow_clock();
             self.drain(None).await;
             let plan = self.standing.hasten(self.analyzer.poll_look());
             let deadline = self.analyzer.poll_timeout();
@@ -292,6 +310,13 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
                 // Whoever asked may have given up.
                 _ = known.map(|known| known.send(is_known));
             }
+            CameraInput::Retell { event_id, by } => {
+                let known = self.now().is_some_and(|now| self.analyzer.retell(event_id, now));
+                self.drain(None).await;
+                if !known {
+                    self.sink.retell(event_id, by, self.analyzer.save()).await;
+                }
+            }
             CameraInput::Mute { kind, until, at, done } => {
                 self.analyzer.mute(kind, until, at);
                 self.drain(None).await;
@@ -305,6 +330,20 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
             CameraInput::Snapshot { done, .. } => {
                 drop(done.send(Err(NoPicture::Failed("too many wait for a picture of this camera".to_owned()))));
             }
+        }
+    }
+
+    /// Schedules go by UTC, everything else by the box's own time.
+    fn follow_clock(&mut self) {
+        if let Timers::Live(clock) = &self.timers {
+            self.analyzer.set_correction(clock.correction());
+        }
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        match &self.timers {
+            Timers::Live(clock) => Some(clock.now()),
+            Timers::Pictures => None,
         }
     }
 
@@ -346,6 +385,9 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
                 (SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _), None) => {
                     tracing::error!(?id, "a picture is asked for without a look");
                 }
+                (SnapshotRequest::KeepOriginal(id), Some((frame, _))) => self.sink.keep_original(id, frame).await,
+                // Without the look there is no picture either, and that was said.
+                (SnapshotRequest::KeepOriginal(_), None) => {}
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Nothing here talks to a broker: once a step is committed, `publish` finds it in the outbox.
 
+mod original;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +14,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::{Camera, Evidence};
 use crate::contract::grid_event::EvidenceEntry;
+use crate::contract::sequence::Seq;
 use crate::contract::topics::Channel;
 use crate::domain::analyzer::AnalyzerState;
 use crate::domain::budget::AlertBudget;
@@ -31,6 +34,8 @@ use crate::pipeline::picture::{PictureError, for_anybody, picture, redaction};
 use crate::pipeline::progress::{Progress, Stage};
 use crate::pipeline::see::Sight;
 use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
+
+use original::{original, original_of};
 
 /// The analyzer's state is written this often while nothing happens: what a power cut may take from
 /// the baseline, against the wear of the disk.
@@ -131,37 +136,45 @@ impl StoreSink {
 
     async fn flush(&mut self) {
         while let Some(mut batch) = self.waiting.pop_front() {
-            if let Err(error) = self.commit(&mut batch).await {
-                tracing::error!(%error, waiting = self.waiting.len() + 1, "an incident's step cannot be written; it waits");
-                self.waiting.push_front(batch);
-                return;
+            match self.commit(&mut batch).await {
+                Ok(numbers) => log_steps(&batch.steps, &numbers),
+                Err(error) => {
+                    tracing::error!(%error, waiting = self.waiting.len() + 1, "an incident's step cannot be written; it waits");
+                    self.waiting.push_front(batch);
+                    return;
+                }
             }
-            batch.steps.iter().for_each(log_step);
         }
     }
 
-    async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+    async fn commit(&mut self, batch: &mut Batch) -> Result<Vec<Seq>, StoreError> {
         let mut drafts = Vec::new();
         let mut used = Vec::new();
+        let mut transitions = Vec::new();
+        // From the box's own time to UTC, as late as can be: what waited for the disk is told with what is known now.
+        let correction = self.shared.clock.correction();
         let set_up = (Arc::clone(&batch.camera), batch.profile.clone());
         for step in &mut batch.steps {
-            let (entries, pictures) = self.pictures_of(&step.transition).await?;
+            let told = step.transition.clone().moved(correction);
+            let (entries, pictures) = self.pictures_of(&told).await?;
             if self.admits(step).await? {
-                drafts.push(self.draft(&set_up, &step.transition, &entries));
+                drafts.push(self.draft(&set_up, &told, &entries));
             }
             used.extend(pictures);
+            transitions.push(told);
         }
+        let state = batch.state.clone().moved(correction);
         let commit = Commit {
             camera: self.camera.id.clone(),
-            transitions: batch.steps.iter().map(|step| step.transition.clone()).collect(),
+            transitions,
             snapshots_used: used,
             drafts,
-            analyzer_state: Some(serde_json::to_string(&batch.state)?),
+            analyzer_state: state.map(|state| serde_json::to_string(&state)).transpose()?,
             feedback_applied: batch.heard.clone(),
         };
-        self.shared.store.commit(commit).await?;
+        let numbers = self.shared.store.commit(commit).await?;
         self.saved_at = self.shared.clock.now();
-        Ok(())
+        Ok(numbers)
     }
 
     /// An incident that was held back goes out with the first later step for which there is room; one
@@ -193,10 +206,12 @@ impl StoreSink {
     ) -> Result<(Vec<EvidenceEntry>, Vec<SnapshotUse>), StoreError> {
         let writer = &self.shared.writer;
         let mut entries = self.shared.store.evidence_of(step.event_id, writer.transport()).await?;
-        let wanted: Vec<SnapshotId> = step.evidence.iter().map(|shown| shown.snapshot).collect();
+        let names = step.evidence.iter().map(|shown| shown.snapshot);
+        let wanted: Vec<SnapshotId> = names.flat_map(|name| [name, original_of(name)]).collect();
         let kept = self.shared.store.snapshot_meta(self.camera.id.clone(), wanted).await?;
         let mut used = Vec::new();
-        for shown in &step.evidence {
+        let shown = step.evidence.iter().copied();
+        for shown in shown.flat_map(|shown| [Some(shown), original(step.kind, shown)]).flatten() {
             // A picture that could not be made or had to be given up is missing, and was reported then.
             let Some((snapshot, meta)) = kept.iter().find(|(id, _)| *id == shown.snapshot) else { continue };
             let facts = PictureFacts {
@@ -206,7 +221,7 @@ impl StoreSink {
                 sha256: meta.sha256.clone(),
                 redaction: meta.redaction,
             };
-            let entry = writer.evidence_entry(entries.len() + 1, shown, &facts);
+            let entry = writer.evidence_entry(entries.len() + 1, &shown, &facts);
             let channel = Channel::Evidence { event_id: step.event_id, id: entry.id.clone() };
             used.push(SnapshotUse {
                 event_id: step.event_id,
@@ -264,7 +279,7 @@ impl StoreSink {
         sight: &Sight,
         crowd: Option<&str>,
     ) -> Result<(), KeepError> {
-        let captured_at = frame.captured_at;
+        let captured_at = self.shared.clock.outside(frame.captured_at);
         let Picture { jpeg, width, height, sha256, redaction: done } =
             self.redacted(Arc::clone(&self.camera), frame, sight, crowd).await?;
         let redaction = redaction(&done, &self.model);
@@ -291,9 +306,20 @@ impl IncidentSink for StoreSink {
         }
     }
 
+    async fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) {
+        if let Some(recipient) = self.shared.pictures.seal_originals_to
+            && let Err(error) = self.store_original(id, frame, recipient).await
+        {
+            tracing::warn!(%error, "an original is not kept");
+        }
+    }
+
     async fn discard(&mut self, id: SnapshotId) {
-        if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
-            tracing::warn!(%error, "a picture is not let go");
+        let original = self.shared.pictures.seal_originals_to.map(|_| original_of(id));
+        for id in std::iter::once(id).chain(original) {
+            if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
+                tracing::warn!(%error, "a picture is not let go");
+            }
         }
     }
 
@@ -308,6 +334,19 @@ impl IncidentSink for StoreSink {
             self.enqueue(Vec::new(), vec![(event_id, seq)], state);
             self.flush().await;
         }
+    }
+
+    async fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) {
+        let known = match self.shared.store.latest_event(event_id).await {
+            Ok(known) => known.filter(|event| matches!(event.latest.phase, Phase::Closed(_))),
+            Err(error) => return tracing::error!(%event_id, %error, "an incident's times are not corrected yet"),
+        };
+        // One that is open and unknown is closed at the next start, with the right times.
+        let Some(event) = known else { return };
+        let mut step = event.latest.moved(by - self.shared.clock.correction());
+        step.revision = step.revision.saturating_add(1);
+        (step.at, step.evidence, step.verification) = (self.shared.clock.now(), Vec::new(), None);
+        self.transitions(vec![step], state).await;
     }
 
     async fn picture_of_now(&mut self, frame: &Arc<Frame>, sight: &Sight) -> SnapshotAnswer {
@@ -380,15 +419,24 @@ impl IncidentSink for StoreSink {
     }
 }
 
-fn log_step(step: &Step) {
-    let step = &step.transition;
+/// With the numbers of the messages, in order; a commit that was repeated has fewer, and then nobody knows whose.
+fn log_steps(steps: &[Step], numbers: &[Seq]) {
+    let sent = steps.iter().filter(|step| step.admitted == Some(true)).count();
+    let mut numbers = numbers.iter().filter(|_| numbers.len() == sent);
+    for step in steps {
+        let seq = if step.admitted == Some(true) { numbers.next().map(|seq| seq.0) } else { None };
+        log_step(&step.transition, seq);
+    }
+}
+
+fn log_step(step: &IncidentTransition, seq: Option<u64>) {
     let (kind, zone) = (step.kind.name(), step.zone.as_str());
     match step.phase {
-        Phase::Opened => tracing::info!(event_id = %step.event_id, kind, zone, "incident opened"),
+        Phase::Opened => tracing::info!(event_id = %step.event_id, seq, kind, zone, "incident opened"),
         Phase::Updated => {
-            tracing::info!(event_id = %step.event_id, kind, zone, revision = step.revision, "incident updated");
+            tracing::info!(event_id = %step.event_id, seq, kind, zone, revision = step.revision, "incident updated");
         }
-        Phase::Closed(reason) => tracing::info!(event_id = %step.event_id, kind, zone, ?reason, "incident closed"),
+        Phase::Closed(reason) => tracing::info!(event_id = %step.event_id, seq, kind, zone, ?reason, "incident closed"),
     }
 }
 

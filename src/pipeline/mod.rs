@@ -29,6 +29,7 @@ pub mod progress;
 pub mod publish;
 #[cfg(feature = "ffmpeg")]
 pub mod replay;
+pub mod retell;
 pub mod salvage;
 pub mod see;
 #[cfg(feature = "ffmpeg")]

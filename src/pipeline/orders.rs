@@ -100,7 +100,7 @@ impl Orders {
     }
 
     async fn resume(&self, standing: Standing) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = self.clock.utc();
         let standing = standing.kept_until(now);
         match self.find(&standing.name) {
             Some(profile) if standing.until > now => {
@@ -125,7 +125,7 @@ impl Orders {
     /// Switches to a profile, or back. When this returns, the order survives a power cut.
     pub async fn switch(&self, order: &ProfileOrder) -> Result<(), OrderError> {
         let _one = self.change.lock().await;
-        let now = self.clock.now();
+        let now = self.clock.utc();
         order.check(now)?;
         let (Some(name), Some(until)) = (&order.name, order.until) else {
             let entry = AuditEntry::new(Actor::Command, Deed::Acts, format!("profile {NO_PROFILE}"));
@@ -149,7 +149,7 @@ impl Orders {
     pub async fn end_what_is_over(&self) {
         let _one = self.change.lock().await;
         let active = self.active.borrow().clone();
-        let Some(over) = active.filter(|active| active.until <= self.clock.now()) else { return };
+        let Some(over) = active.filter(|active| active.until <= self.clock.utc()) else { return };
         if let Err(error) = self.keep(None, ended(&over.profile.id)).await {
             // It is over all the same; the next start finds that out by itself.
             tracing::error!(%error, "the end of a profile cannot be written");

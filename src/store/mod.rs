@@ -7,6 +7,7 @@
 //! evidence/<id>.jpg       pictures; the name is the integer key of a `picture` row
 //! evidence/<id>.tmp       a picture being written
 //! ballast                 space to fall back on when the disk is full
+//! mark                    how far the outbox had come, so that a log that lost its end is noticed
 //! *.bad-<n>               a damaged database and its pictures, set aside; only the latest is kept
 //! ```
 //! A picture is written to `.tmp`, synced, renamed, its folder synced, and only then gets its row. Its
@@ -48,16 +49,23 @@ mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod deleted;
+mod doubt;
 mod gone;
 mod incidents;
 mod inspect;
+mod mark;
 mod outbox;
 mod pick;
 mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod retention;
+mod seal;
+mod space;
 mod standing;
+mod turns;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -69,7 +77,6 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::model::Storage;
-use crate::contract::command::{NotKept, Resent, Resync};
 use crate::contract::feedback::Feedback;
 use crate::contract::grid_event::{EvidenceEntry, Transport};
 use crate::contract::metrics::Accounting;
@@ -78,6 +85,7 @@ use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
 pub use audit::{Actor, AuditEntry, AuditRow, Broken, Carrier, Deed, Verified, verify as verify_audit};
 use database::Database;
+pub use doubt::Misdated;
 pub use inspect::{Inspection, KeptMessage, KeptPicture, MessageState, Survey, Unreadable};
 pub use pick::{Pick, PickError};
 pub use records::{
@@ -85,6 +93,8 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use retention::{Deleted, Files, Kept, Retention};
+pub use turns::Turn;
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;
@@ -278,16 +288,6 @@ impl Store {
     /// Messages that wait.
     pub async fn pending(&self) -> Result<Pending, StoreError> {
         self.call(Database::pending).await
-    }
-
-    /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
-    pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
-        self.call(move |db| db.resync(asked, None)).await
-    }
-
-    /// Numbers from `first` to `last` that were given and are not kept any more.
-    pub async fn not_kept(&self, first: u64, last: u64) -> Result<Vec<NotKept>, StoreError> {
-        self.call(move |db| Ok(gone::not_kept(&db.connection, first, last, usize::MAX)?.0)).await
     }
 
     /// Makes messages pending again, in one transaction, from a process beside a running gateway, which finds them

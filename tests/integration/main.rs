@@ -15,9 +15,13 @@ mod models;
 mod mqtt;
 mod outbox;
 mod replay;
+mod retention;
 #[cfg(feature = "onnx")]
 mod runtime;
+mod service;
+mod signing;
 mod store;
 mod support;
 mod tidy;
+mod torture;
 mod unit_file;

@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Timestamp;
 use super::camera::{CameraId, LookPlan, StreamState};
 use super::feedback::Feedback;
 use super::frame::AnalyzedFrame;
@@ -32,6 +31,7 @@ use super::rules::{Claim, Look};
 use super::scene::ViewState;
 use super::time::{after, elapsed};
 use super::zone::Zone;
+use super::{SignedDuration, Timestamp};
 
 pub use state::AnalyzerState;
 use state::Core;
@@ -224,6 +224,20 @@ impl CameraAnalyzer {
         for watch in &mut self.watches {
             watch.close(reason, at, &mut desk);
         }
+    }
+
+    /// UTC is this much ahead of the time line that moments are given on: the schedules of the rules go by UTC.
+    pub fn set_correction(&mut self, correction: SignedDuration) {
+        self.watches.iter_mut().for_each(|watch| watch.set_correction(correction));
+    }
+
+    /// Says the last word on an incident again, because its times are known better now. False if the incident is not known
+    /// any more.
+    pub fn retell(&mut self, event_id: Uuid, at: Timestamp) -> bool {
+        self.advance(at);
+        let at = self.core.now;
+        let mut desk = desk(&self.camera, &mut *self.ids, &mut self.core, &mut self.out);
+        self.watches.iter_mut().any(|watch| watch.retell(event_id, at, &mut desk))
     }
 
     /// The next step of an incident; to be drained after every input and after [`Self::new`].

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::Timestamp;
 use crate::domain::feedback::{Feedback, Verdict};
 use crate::domain::incident::{CloseReason, Kind, SnapshotId};
 use crate::domain::lifecycle::{Desk, Lifecycle, Outcome};
@@ -13,8 +12,9 @@ use crate::domain::rules::encroachment::Encroachment;
 use crate::domain::rules::params::{Attendance, Rule, RuleSetting};
 use crate::domain::rules::{Assessment, Claim, Look, SpokenFor};
 use crate::domain::snapshots::Snapshots;
-use crate::domain::time::after;
+use crate::domain::time::{after, moved};
 use crate::domain::zone::Zone;
+use crate::domain::{SignedDuration, Timestamp};
 
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -24,6 +24,7 @@ pub(super) struct Watch {
     claims: Vec<Claim>,
     judge: Judge,
     lifecycle: Lifecycle,
+    correction: SignedDuration,
     /// Not switched off by a profile.
     enabled: bool,
 }
@@ -71,7 +72,15 @@ impl Watch {
             Rule::Dumping(_) => Judge::Dumping(Dumping::default()),
             Rule::Crowding(_) => Judge::Crowding(Crowding::default()),
         };
-        Self { rule, zone, claims, judge, lifecycle: Lifecycle::default(), enabled: true }
+        Self {
+            rule,
+            zone,
+            claims,
+            judge,
+            lifecycle: Lifecycle::default(),
+            correction: SignedDuration::ZERO,
+            enabled: true,
+        }
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -102,8 +111,19 @@ impl Watch {
         self.lifecycle.open_incident()
     }
 
+    /// UTC is this much ahead of the box's own time: schedules go by it.
+    pub(super) fn set_correction(&mut self, correction: SignedDuration) {
+        self.correction = correction;
+    }
+
+    /// Says the last word on an incident of this watch again.
+    pub(super) fn retell(&mut self, event_id: Uuid, at: Timestamp, desk: &mut Desk<'_>) -> bool {
+        self.lifecycle.retell(event_id, at, desk)
+    }
+
     /// Whether the rule looks for anything at this moment.
     pub(super) fn applies(&self, at: Timestamp) -> bool {
+        let at = moved(at, self.correction);
         let common = self.rule.common();
         self.enabled
             && common.active.as_ref().is_none_or(|active| active.is_active(at))
@@ -113,7 +133,9 @@ impl Watch {
     /// When [`Self::applies`] may next change its answer.
     pub(super) fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
         let common = self.rule.common();
-        [&common.active, &common.permitted].into_iter().flatten().filter_map(|s| s.next_change(after)).min()
+        let after = moved(after, self.correction);
+        let changes = [&common.active, &common.permitted].into_iter().flatten().filter_map(|s| s.next_change(after));
+        changes.min().map(|change| moved(change, -self.correction))
     }
 
     pub(super) fn observe(&mut self, look: Look<'_>, desk: &mut Desk<'_>) {

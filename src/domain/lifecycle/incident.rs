@@ -120,6 +120,13 @@ impl Ended {
         }
     }
 
+    /// The last word again, because its times are known better now.
+    pub(super) fn retell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        (self.last.at, self.last_report) = (at, at);
+        self.last.revision += 1;
+        desk.out.push_back(self.last.clone());
+    }
+
     /// No usable picture came in time, or the rule no longer knows what it was.
     pub(super) fn cannot_tell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
         self.answer(VerificationResult::CannotTell, at, desk);
@@ -310,6 +317,12 @@ impl OpenIncident {
     fn answer(&mut self, result: VerificationResult, at: Timestamp, desk: &mut Desk<'_>) {
         let Some(answer) = self.verification.answer(result, at) else { return };
         self.last.verification = Some(answer);
+        self.report(Phase::Updated, at, desk);
+    }
+
+    /// The last word again, because its times are known better now.
+    pub(super) fn retell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        self.last.evidence.clear();
         self.report(Phase::Updated, at, desk);
     }
 

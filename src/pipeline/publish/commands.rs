@@ -30,6 +30,7 @@ use crate::domain::incident::{CloseReason, Phase};
 use crate::domain::rules::params::NO_PROFILE;
 use crate::pipeline::analyze::CameraInput;
 use crate::pipeline::board::Board;
+use crate::pipeline::deliver::Shared;
 use crate::pipeline::message::EventWriter;
 use crate::pipeline::orders::{OrderError, Orders};
 use crate::pipeline::publish::gate::{Asked, Gate, reply_path};
@@ -64,6 +65,24 @@ pub struct Desk {
     pub gate: Gate,
     /// What was not acted upon.
     pub refusals: Refusals,
+}
+
+impl Desk {
+    /// Over what the whole program shares.
+    #[must_use]
+    pub fn new(shared: &Shared, cameras: CameraInputs, orders: Orders) -> Self {
+        Self {
+            store: shared.store.clone(),
+            cameras,
+            writer: Arc::clone(&shared.writer),
+            clock: Arc::clone(&shared.clock),
+            budget: Arc::clone(&shared.budget),
+            board: shared.board.clone(),
+            orders,
+            gate: Gate::default(),
+            refusals: Refusals::default(),
+        }
+    }
 }
 
 /// How an answer to a command ends.
@@ -189,7 +208,7 @@ impl Desk {
     }
 
     fn reply(&self, to: Address, outcome: Outcome, refused: Option<Reason>) -> Reply {
-        to.reply(SiteTime::new(self.clock.now(), self.writer.time_zone()), outcome, refused)
+        to.reply(SiteTime::new(self.clock.utc(), self.writer.time_zone()), outcome, refused)
     }
 
     /// Counts what is not acted upon, and writes it down without a word of its content.

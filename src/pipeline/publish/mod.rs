@@ -10,3 +10,5 @@ pub mod refusals;
 pub mod retained;
 #[cfg(feature = "ffmpeg")]
 pub mod spool;
+mod suspects;
+mod window;

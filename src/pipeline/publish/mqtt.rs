@@ -17,17 +17,18 @@ use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::until;
 use crate::config::ReleaseOn;
 use crate::contract::camera_state::CameraCondition;
 use crate::contract::inbound::Reason;
 use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
 use crate::domain::incident::Kind;
-use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SendError, Uplink, UplinkEvent};
+use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SESSION_EXPIRY, Uplink, UplinkEvent};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{Answer, Desk, Reply};
-use crate::pipeline::publish::flight::{Flight, Lane, WINDOW};
+use crate::pipeline::publish::flight::Flight;
 use crate::pipeline::publish::gate::Asked;
 use crate::pipeline::publish::metrics;
 use crate::pipeline::publish::retained::{Descriptions, condition};
@@ -75,6 +76,8 @@ pub struct Waiting {
     profile: Option<(String, Timestamp)>,
     /// Answers that wait for a camera; as few as the gate lets in.
     later: FuturesUnordered<BoxFuture<'static, Reply>>,
+    /// The signing key as it was seen last.
+    key: Option<String>,
 }
 
 /// What the platform should hear of a camera at once when it changes.
@@ -92,8 +95,11 @@ impl MqttPublisher {
         let mut metrics = tokio::time::interval(METRICS_EVERY);
         settle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let clock = &self.desk.clock;
+            let pause = self.flight.resumes(clock.now()).map(|at| until(&**clock, at));
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
                 Some(event) = self.uplink.next_event() => {
                     let connected = matches!(event, UplinkEvent::Connected(_));
                     self.handle_uplink(&event);
@@ -153,35 +159,7 @@ impl MqttPublisher {
         }
     }
 
-    async fn fill_window(&mut self) {
-        if self.flight.settled() >= WINDOW {
-            self.settle().await;
-        }
-        let now = self.desk.clock.now();
-        while self.uplink.is_online() && self.flight.room(now) > 0 {
-            let batch = match self.desk.store.next_batch(self.flight.room(now), self.flight.busy()).await {
-                Ok(batch) => batch,
-                Err(error) => return tracing::error!(%error, "the outbox cannot be read"),
-            };
-            let mut sent = 0;
-            for message in batch {
-                let (id, lane) = (message.id, Lane::of(&message));
-                if self.flight.is_paused(lane, now) {
-                    continue;
-                }
-                match self.uplink.try_send(self.publication(message)) {
-                    Ok(()) => self.flight.handed_over(id, lane),
-                    Err(SendError::Full | SendError::Offline) => return,
-                }
-                sent += 1;
-            }
-            if sent == 0 {
-                return;
-            }
-        }
-    }
-
-    fn publication(&self, message: OutboxMessage) -> Publication {
+    pub(super) fn publication(&self, message: OutboxMessage) -> Publication {
         let channel = self.descriptions.writer.topics().parse(&message.topic);
         let token = u64::try_from(message.id.0).unwrap_or_default();
         let mut publication =
@@ -204,7 +182,7 @@ impl MqttPublisher {
         self.flight.answered(event, self.release_on, self.desk.clock.now());
     }
 
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         let settled = self.flight.take_settled();
         if settled.is_empty() {
             return;
@@ -217,7 +195,14 @@ impl MqttPublisher {
 
     async fn handle_downlink(&mut self, event: DownlinkEvent) {
         match event {
-            DownlinkEvent::Connected(_) => tracing::info!("listening for feedback and commands"),
+            DownlinkEvent::Connected(granted) => {
+                tracing::info!(session_kept = granted.session_present, "listening for feedback and commands");
+                // Silence of the broker means that it keeps what it was asked for.
+                if let Some(kept) = granted.session_expiry.filter(|kept| *kept < SESSION_EXPIRY) {
+                    let kept_h = kept.as_secs() / 3600;
+                    tracing::warn!(kept_h, "the broker keeps feedback for us no longer than this while we are away");
+                }
+            }
             DownlinkEvent::Disconnected { fault, retry_in } => {
                 tracing::warn!(%fault, retry_s = retry_in.as_secs(), "no connection for feedback and commands");
             }
@@ -317,6 +302,11 @@ impl MqttPublisher {
         }
         for state in self.descriptions.camera_states().into_values() {
             self.describe(state);
+        }
+        // A key that was changed beside us has to be known before its events are judged.
+        let key = self.descriptions.writer.signing_note().map(|note| note.current);
+        if self.waiting.key != key && std::mem::replace(&mut self.waiting.key, key).is_some() {
+            self.describe(self.descriptions.info());
         }
     }
 

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::contract::camera_state::{CameraCondition, CameraState, MutedKind};
 use crate::contract::info::{CameraNote, InferenceNote, Info};
 use crate::contract::sequence::Epoch;
-use crate::contract::state::GatewayState;
+use crate::contract::state::{GatewayState, SafeModeNote};
 use crate::contract::time::SiteTime;
 use crate::contract::topics::Channel;
 use crate::domain::camera::{CameraId, StreamState};
@@ -48,6 +48,8 @@ pub struct Descriptions {
     pub started_at: Timestamp,
     /// Life of the outbox.
     pub epoch: Epoch,
+    /// Why nothing is watched in this run, if that is so.
+    pub safe_mode: Option<Arc<str>>,
 }
 
 impl Descriptions {
@@ -66,18 +68,11 @@ impl Descriptions {
             boot_id: self.clock.quality().boot_id,
             at: self.time(self.clock.now()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            safe_mode: self
+                .safe_mode
+                .as_ref()
+                .map(|reason| SafeModeNote { since: self.time(self.started_at), reason: reason.to_string() }),
         }
-    }
-
-    /// What opens a connection: info and every camera's state.
-    #[must_use]
-    pub fn births(&self) -> Vec<Publication> {
-        let removed = self.removed.iter().map(|id| {
-            let topic = self.writer.topics().of(&Channel::CameraState(id.clone()));
-            Publication::new(0, topic, Vec::new()).retained()
-        });
-        let cameras = self.camera_states();
-        std::iter::once(self.info()).chain(removed).chain(cameras.into_values()).collect()
     }
 
     /// What runs here.
@@ -91,12 +86,24 @@ impl Descriptions {
             models: self.models.to_vec(),
             cameras: self.cameras.to_vec(),
             rule_profile: rule_profile.unwrap_or_else(|| NO_PROFILE.to_owned()),
-            rule_profile_until: until.map(|until| self.time(until)),
+            rule_profile_until: until.map(|until| SiteTime::new(until, self.writer.time_zone())),
             profiles: self.profiles.to_vec(),
             catalogue_version: self.writer.catalogue_version().to_owned(),
             config_sha256: self.config_sha256.to_string(),
+            signing: self.writer.signing_note(),
         };
         self.message(&Channel::Info, &info)
+    }
+
+    /// What opens a connection: info and every camera's state.
+    #[must_use]
+    pub fn births(&self) -> Vec<Publication> {
+        let removed = self.removed.iter().map(|id| {
+            let topic = self.writer.topics().of(&Channel::CameraState(id.clone()));
+            Publication::new(0, topic, Vec::new()).retained()
+        });
+        let cameras = self.camera_states();
+        std::iter::once(self.info()).chain(removed).chain(cameras.into_values()).collect()
     }
 
     /// Every camera's state.
@@ -126,10 +133,10 @@ impl Descriptions {
         message
     }
 
-    /// A moment in the site's form.
+    /// A moment of the box's own time in the site's form.
     #[must_use]
     pub fn time(&self, at: Timestamp) -> SiteTime {
-        SiteTime::new(at, self.writer.time_zone())
+        SiteTime::new(self.clock.outside(at), self.writer.time_zone())
     }
 
     fn muted(&self, facts: &CameraFacts, now: Timestamp) -> Vec<MutedKind> {

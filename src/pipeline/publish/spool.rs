@@ -55,7 +55,7 @@ pub async fn run(shared: Shared, spool: Spool, keep: Duration, stop: Cancellatio
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = expire.tick() => remove_old(&spool, clock.now().saturating_sub(keep).unwrap_or(Timestamp::MIN)).await,
+            _ = expire.tick() => remove_old(&spool, clock.utc().saturating_sub(keep).unwrap_or(Timestamp::MIN)).await,
             // The store is closed after this loop has ended.
             _ = changed.changed() => {}
         }

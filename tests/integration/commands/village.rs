@@ -28,8 +28,6 @@ use gridwatch::pipeline::models::no_model;
 use gridwatch::pipeline::orders::Orders;
 use gridwatch::pipeline::progress::Progress;
 use gridwatch::pipeline::publish::commands::Desk;
-use gridwatch::pipeline::publish::gate::Gate;
-use gridwatch::pipeline::publish::refusals::Refusals;
 use gridwatch::pipeline::replay::analyzer_config;
 use gridwatch::pipeline::see::{See, Sight};
 use gridwatch::store::Store;
@@ -232,18 +230,9 @@ impl Gateway {
             standing: Standing::new(feed),
         };
         let Delivery::Mqtt(mqtt) = &config.delivery else { panic!("a broker is configured") };
-        let desk = Desk {
-            store: store.clone(),
-            cameras: [(camera.id.clone(), sender)].into(),
-            writer: Arc::clone(&shared.writer),
-            clock: Arc::clone(&fast),
-            budget: Arc::clone(&shared.budget),
-            board: shared.board.clone(),
-            orders: orders.clone(),
-            gate: Gate::default(),
-            refusals: Refusals::default(),
-        };
+        let desk = Desk::new(&shared, [(camera.id.clone(), sender)].into(), orders.clone());
         let context = link::Context {
+            safe_mode: None,
             config: &config,
             shared: &shared,
             facts: &BTreeMap::new(),

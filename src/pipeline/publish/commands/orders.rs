@@ -69,8 +69,7 @@ impl Desk {
     }
 
     pub(super) async fn mute(&mut self, mute: Mute, about: &str) -> Result<Outcome, Undone> {
-        let now = self.clock.now();
-        mute.check(now).map_err(Undone::Refused)?;
+        mute.check(self.clock.utc()).map_err(Undone::Refused)?;
         self.unknown(&mute.camera).map_or(Ok(()), |unknown| Err(Undone::Refused(unknown)))?;
         let failed = |why: &str| Ok((Status::Failed, Some(why.to_owned()), None));
         let Some(sender) = self.cameras.get(&mute.camera) else {
@@ -78,7 +77,9 @@ impl Desk {
         };
         self.acts(about).await?;
         let (done, answer) = oneshot::channel();
-        let input = CameraInput::Mute { kind: mute.kind, until: mute.until, at: now, done };
+        // The platform speaks of UTC, the analyzer goes by the box's own time.
+        let until = mute.until.map(|until| self.clock.inside(until));
+        let input = CameraInput::Mute { kind: mute.kind, until, at: self.clock.now(), done };
         let told = async {
             sender.send(input).await.ok()?;
             answer.await.ok()
@@ -89,7 +90,7 @@ impl Desk {
                 let muted: Vec<Value> = muted
                     .mutes
                     .iter()
-                    .map(|(kind, until)| json!({ "kind": kind, "until": SiteTime::new(*until, zone) }))
+                    .map(|(kind, until)| json!({ "kind": kind, "until": SiteTime::new(self.clock.outside(*until), zone) }))
                     .collect();
                 Ok((Status::Ok, None, Some(json!({ "muted": muted }))))
             }
@@ -131,8 +132,8 @@ impl Desk {
             };
             let topic = writer.topics().of(&Channel::Response(to.picture_path()));
             let (outcome, picture, refused) =
-                leave(&store, &camera, made, |at| SiteTime::new(at, writer.time_zone()), topic).await;
-            let at = SiteTime::new(clock.now(), writer.time_zone());
+                leave(&store, &camera, made, |at| SiteTime::new(clock.outside(at), writer.time_zone()), topic).await;
+            let at = SiteTime::new(clock.utc(), writer.time_zone());
             Reply { picture, ..to.reply(at, outcome, refused) }
         }))
     }
