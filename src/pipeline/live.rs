@@ -108,7 +108,8 @@ impl Live {
     ) -> anyhow::Result<Self> {
         let (started_at, store) = (shared.clock.now(), shared.store.clone());
         let Models { detectors, facts, runtime_version } = loaded;
-        let orders = Orders::open(config, &shared).await?;
+        let (clock, board) = (Arc::clone(&shared.clock), shared.board.clone());
+        let orders = Orders::open(config, store.clone(), clock, board).await?;
         let (watching, inputs, removed) = if safe_mode.is_some() {
             (None, CameraInputs::new(), Vec::new())
         } else {

@@ -137,7 +137,9 @@ impl Database {
         doubt::nothing_lies_ahead(&database.connection, database.dated_ms)?;
         deleted::prepare(&database.connection, database.now_ms(), max_age_ms)?;
         let lost = database.reconcile(set_aside.is_some())?;
-        database.begin_audit()?;
+        if let Err(error) = database.begin_audit() {
+            tracing::error!(%error, "the audit's first row cannot be written; the next one will be the first");
+        }
         // What cannot be tidied is no reason not to start: an unattended box would never come back.
         if let Err(error) = database.collect_garbage() {
             tracing::error!(%error, "pictures that were let go cannot be deleted");

@@ -79,7 +79,6 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::model::Storage;
-use crate::contract::command::{NotKept, Resent, Resync};
 use crate::contract::feedback::Feedback;
 use crate::contract::grid_event::{EvidenceEntry, Transport};
 use crate::contract::metrics::Accounting;
@@ -216,16 +215,6 @@ impl Store {
     /// Messages that wait.
     pub async fn pending(&self) -> Result<Pending, StoreError> {
         self.call(Database::pending).await
-    }
-
-    /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
-    pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
-        self.call(move |db| db.resync(asked, None)).await
-    }
-
-    /// Numbers from `first` to `last` that were given and are not kept any more.
-    pub async fn not_kept(&self, first: u64, last: u64) -> Result<Vec<NotKept>, StoreError> {
-        self.call(move |db| Ok(gone::not_kept(&db.connection, first, last, usize::MAX)?.0)).await
     }
 
     /// Makes messages pending again, in one transaction, from a process beside a running gateway, which finds them
