@@ -223,6 +223,8 @@ impl Task {
         let mut flight = Flight::new(&self.options.link, &link.granted);
         let mut hello: VecDeque<_> = (self.options.hello)().into();
         let mut renew = interval_after(self.options.link.renew_every);
+        let mut probe = interval_after(self.options.link.probe_every);
+        let pings = link.granted.server_keep_alive != Some(Duration::ZERO);
         loop {
             while flight.has_room() {
                 let Some(publication) = hello.pop_front() else { break };
@@ -241,6 +243,7 @@ impl Task {
                         permit.send(DownlinkEvent::Message(incoming(message, receipt)));
                     }
                 }
+                _ = probe.tick(), if !pings && hello.is_empty() && flight.is_empty() => hello = (self.options.hello)().into(),
                 _ = renew.tick() => if link.is_outdated(&self.options.link) {
                     // The session stays, and what comes meanwhile waits in it.
                     link.close(GOODBYE).await;
