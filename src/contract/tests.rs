@@ -5,14 +5,14 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::camera_state::{CameraCondition, CameraState};
+use super::camera_state::{CameraCondition, CameraState, MutedKind};
 use super::catalogue::Catalogue;
 use super::command::{Command, Resync, Since};
 use super::feedback::{CaseState, Feedback};
 use super::grid_event::*;
 use super::inbound::Refused;
 use super::info::{CameraNote, InferenceNote, Info};
-use super::metrics::{Accounting, Metrics};
+use super::metrics::{Accounting, AuditHead, Metrics};
 use super::schema::document;
 use super::sequence::{Epoch, GoneRange, GoneReason, Seq, Stamp};
 use super::state::{GatewayState, SafeModeNote};
@@ -173,6 +173,7 @@ fn crowding_tells_bands_and_draws_nobody() {
 fn the_examples_are_valid() {
     let example: Value = serde_json::from_str(EXAMPLE).unwrap();
     check("envelope", &example);
+    check("envelope", &serde_json::from_str(include_str!("../../contract/examples/event-signed.json")).unwrap());
     assert_eq!(example, built(&step(Kind::Encroachment), Transport::Mqtt));
     check("feedback", &serde_json::from_str(FEEDBACK).unwrap());
     let resync = include_str!("../../contract/examples/command-resync.json");
@@ -183,10 +184,19 @@ fn the_examples_are_valid() {
     check("command", &serde_json::from_str(hole).unwrap());
     let asked = Resync { since: Since::Seq(17), until: Some(21), epoch: Some(Epoch(EVENT)) };
     assert_eq!(Command::parse("resync", hole.as_bytes()), Ok(Command::Resync(asked)));
-    check(
-        "response",
-        &serde_json::from_str(include_str!("../../contract/examples/response-resync-hole.json")).unwrap(),
-    );
+    for example in [
+        include_str!("../../contract/examples/response-resync-hole.json"),
+        include_str!("../../contract/examples/response-snapshot.json"),
+    ] {
+        check("response", &serde_json::from_str(example).unwrap());
+    }
+    for (name, example) in [
+        ("mute", include_str!("../../contract/examples/command-mute.json")),
+        ("profile", include_str!("../../contract/examples/command-profile.json")),
+    ] {
+        check("command", &serde_json::from_str(example).unwrap());
+        assert!(Command::parse(name, example.as_bytes()).is_ok(), "{name}");
+    }
 }
 
 #[test]
@@ -240,6 +250,7 @@ fn every_other_message_is_valid() {
     check("state", &json!(state.will()));
     assert!(!state.will().online);
     let camera = CameraNote { id: text("c1"), name: None, gb_device_id: None, kinds: Kind::ALL.to_vec() };
+    let signing = serde_json::from_str(include_str!("../../contract/examples/info-signing.json")).unwrap();
     let inference = InferenceNote { runtime: text("onnxruntime"), version: text("1.26"), provider: text("cpu") };
     check(
         "info",
@@ -249,18 +260,22 @@ fn every_other_message_is_valid() {
             inference,
             models: vec![ModelNote { name: text("m"), version: text("1"), sha256: "a".repeat(64) }],
             cameras: vec![camera],
-            rule_profile: text("default"),
+            rule_profile: text("market-day"),
+            rule_profile_until: Some(now.clone()),
+            profiles: vec![text("market-day")],
             catalogue_version: Catalogue::built_in().version,
             config_sha256: "b".repeat(64),
+            signing: Some(signing),
         }),
     );
     let state = CameraCondition::AuthFailed;
     let (last_frame_at, codec, size) = (Some(now.clone()), Some(text("h264")), Some([1920, 1080]));
     let (keyframe_s, analysed_pct_1h) = (Some(2.0), Some(99.5));
     let since = now.clone();
+    let muted = vec![MutedKind { kind: Kind::Dumping, until: now.clone() }];
     check(
         "camera-state",
-        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, analysed_pct_1h }),
+        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, muted, analysed_pct_1h }),
     );
     let outbox = Accounting { produced: 3, acknowledged: 1, pending: 2, ..Accounting::default() };
     assert!(outbox.balances());
@@ -273,6 +288,7 @@ fn every_other_message_is_valid() {
             last_seq: 3,
             outbox,
             lost: [(text("evidence_quota"), 2)].into(),
+            audit: AuditHead { number: 7, sha256: "c".repeat(64) },
             counters: [(text("looks"), 9)].into(),
         }),
     );

@@ -16,6 +16,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, ConfigErrors};
+use crate::media::workers::Program;
 use notify::{Notice, notify};
 use service::Service;
 
@@ -23,25 +24,25 @@ use service::Service;
 pub type Reread<'a> = &'a dyn Fn() -> Result<Config, ConfigErrors>;
 
 /// Runs until a signal asks to stop; an error means that the program could not start, or could not
-/// stop in time. `reread` is asked at SIGHUP.
-pub fn run(config: Config, reread: Reread<'_>) -> anyhow::Result<()> {
+/// stop in time. Media workers are started as `workers` says; `reread` is asked at SIGHUP.
+pub fn run(config: Config, workers: Program, reread: Reread<'_>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("worker")
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let served = runtime.block_on(serve(config, reread));
+    let served = runtime.block_on(serve(config, workers, reread));
     // A blocking call that hangs (a disk, a decoder) must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     served
 }
 
-async fn serve(config: Config, reread: Reread<'_>) -> anyhow::Result<()> {
+async fn serve(config: Config, workers: Program, reread: Reread<'_>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    let mut service = Service::start(config).await?;
+    let mut service = Service::start(config, workers).await?;
     notify(&Notice::Ready);
     let mut heartbeat = tokio::time::interval(watchdog::HEARTBEAT);
     // Beats that were missed while everything was started anew say nothing.

@@ -12,8 +12,9 @@ use super::Reread;
 use super::notify::{Notice, notify};
 use super::runs::{Runs, WITHIN_MS};
 use super::watchdog::{Verdict, Watchdog};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, read_last_good};
 use crate::config::Config;
+use crate::media::workers::Program;
 use crate::pipeline::live::Live;
 
 /// From the signal to the exit; below the unit's `TimeoutStopSec`.
@@ -29,6 +30,7 @@ const REPEATED_EVERY: u32 = 60;
 #[derive(Debug)]
 pub(super) struct Service {
     config: Config,
+    workers: Program,
     clock: Arc<dyn Clock>,
     /// Nothing where the state directory cannot be written, which the store will say better.
     runs: Option<Runs>,
@@ -43,8 +45,9 @@ pub(super) struct Service {
 
 impl Service {
     /// Starts everything, or, after too many unexpected ends, only what delivers.
-    pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    pub(super) async fn start(config: Config, workers: Program) -> anyhow::Result<Self> {
+        let last_good = read_last_good(&config.storage.state_dir);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::not_before(last_good));
         let mut runs = open_runs(&config);
         let ends = runs.as_mut().map_or(Ok(None), |runs| {
             let now = clock.quality();
@@ -65,8 +68,18 @@ impl Service {
             );
         }
         let safe_mode_ends = reason.as_ref().map(|_| Instant::now() + SAFE_MODE_LASTS);
-        let live = Some(Live::start(&config, Arc::clone(&clock), reason).await?);
-        Ok(Self { config, clock, runs, live, safe_mode_ends, watchdog: Watchdog::default(), beats: 0, reloaded: None })
+        let live = Some(Live::start(&config, Arc::clone(&clock), &workers, reason).await?);
+        Ok(Self {
+            config,
+            workers,
+            clock,
+            runs,
+            live,
+            safe_mode_ends,
+            watchdog: Watchdog::default(),
+            beats: 0,
+            reloaded: None,
+        })
     }
 
     /// Tells the service manager how things stand. A dead camera or broker does not stop the ping, a stage that hangs
@@ -134,7 +147,7 @@ impl Service {
                 }
             }
         };
-        self.reloaded = Some((self.clock.now(), outcome));
+        self.reloaded = Some((self.clock.utc(), outcome));
         Ok(())
     }
 
@@ -161,7 +174,7 @@ impl Service {
         notify(&Notice::Watchdog);
         self.watchdog = Watchdog::default();
         self.safe_mode_ends = None;
-        match Live::start(&config, Arc::clone(&self.clock), None).await {
+        match Live::start(&config, Arc::clone(&self.clock), &self.workers, None).await {
             Ok(live) => {
                 (self.live, self.config) = (Some(live), config);
                 Ok(true)
@@ -169,7 +182,7 @@ impl Service {
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::error!(error, "the new configuration cannot be started; going on with the one before");
-                let live = Live::start(&self.config, Arc::clone(&self.clock), None).await;
+                let live = Live::start(&self.config, Arc::clone(&self.clock), &self.workers, None).await;
                 self.live = Some(live.context("starting again with the configuration before")?);
                 Ok(false)
             }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use retina::client::{
     Credentials, Demuxed, Described, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions,
     TcpTransportOptions, UdpTransportOptions,
@@ -65,7 +66,7 @@ impl fmt::Debug for RtspSession {
 pub(super) async fn open(
     login: &Login,
     limits: Limits,
-    gate: &LoginGate,
+    gate: &dyn LoginGate,
     clock: Arc<dyn Clock>,
 ) -> Result<RtspSession, Fault> {
     match open_over(login, login.transport, limits, gate, &clock).await {
@@ -91,7 +92,7 @@ async fn open_over(
     login: &Login,
     transport: Transport,
     limits: Limits,
-    gate: &LoginGate,
+    gate: &dyn LoginGate,
     clock: &Arc<dyn Clock>,
 ) -> Result<RtspSession, Refused> {
     let url = without_credentials(&login.url);
@@ -193,10 +194,18 @@ async fn within<T>(
     request: &str,
     answer: impl Future<Output = Result<T, retina::Error>>,
 ) -> Result<T, Refused> {
-    match tokio::time::timeout(timeout, answer).await {
-        Ok(answer) => answer.map_err(|error| refused(request, &error)),
+    match tokio::time::timeout(timeout, unbroken(request, answer)).await {
+        Ok(answer) => answer?.map_err(|error| refused(request, &error)),
         Err(_) => Err(Fault::offline(format!("no answer to {request} within {} s", timeout.as_secs_f32())).into()),
     }
+}
+
+/// What the library gives, or a fault where it panics: its parsers assert what a camera need not keep to, and one camera must not
+/// take the task of another with it. What has panicked is dropped by whoever gets the fault.
+async fn unbroken<T>(request: &str, work: impl Future<Output = T>) -> Result<T, Fault> {
+    let broken =
+        |_| Fault::offline(format!("{request}: what the camera says cannot be understood, and broke its parser"));
+    AssertUnwindSafe(work).catch_unwind().await.map_err(broken)
 }
 
 fn refused(request: &str, error: &retina::Error) -> Refused {
@@ -267,7 +276,7 @@ impl RtspSession {
     /// The next picture. The end of the stream is a fault: cameras do not end. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Received, Fault> {
         loop {
-            match self.demuxed.next().await {
+            match unbroken("stream", self.demuxed.next()).await? {
                 Some(Ok(CodecItem::VideoFrame(frame))) if frame.stream_id() == self.stream => {
                     if let Some(received) = self.receive(frame)? {
                         return Ok(received);

@@ -1,7 +1,7 @@
 //! Everything that runs in `gridwatch run`, put together; stopped along the data path.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use anyhow::Context;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, write_last_good};
 use crate::config::{Config, Delivery};
 use crate::contract::sequence::Epoch;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::StreamState;
-use crate::media::live::{Media, MediaOptions};
+use crate::media::live::MediaOptions;
+use crate::media::workers::{Program, Workers};
 use crate::pipeline::board::Board;
 use crate::pipeline::cameras::{CameraStarter, close_removed_cameras};
 use crate::pipeline::deliver::Shared;
@@ -23,9 +24,11 @@ use crate::pipeline::ledger::StoreLedger;
 use crate::pipeline::link;
 use crate::pipeline::message::EventWriter;
 use crate::pipeline::models::{self, ModelFacts, Models};
+use crate::pipeline::orders::Orders;
 use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{CameraInputs, Desk};
 use crate::pipeline::publish::spool;
+use crate::pipeline::retell::Reteller;
 use crate::spool::Spool;
 use crate::store::Store;
 
@@ -52,7 +55,7 @@ pub struct Live {
 /// What looks at the street.
 #[derive(Debug)]
 struct Watching {
-    media: Media,
+    media: Workers,
     cameras: JoinSet<()>,
     inference: InferenceThread,
     stop: CancellationToken,
@@ -64,8 +67,13 @@ impl Live {
     ///
     /// With a reason for `safe_mode` neither cameras nor models are touched: what the outbox holds is delivered, and
     /// presence says why. After an error nothing runs any more, and the store can be opened again.
-    pub async fn start(config: &Config, clock: Arc<dyn Clock>, safe_mode: Option<Arc<str>>) -> anyhow::Result<Self> {
-        let writer = Arc::new(EventWriter::new(config)?);
+    pub async fn start(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        workers: &Program,
+        safe_mode: Option<Arc<str>>,
+    ) -> anyhow::Result<Self> {
+        let writer = EventWriter::new(config)?;
         let loaded = if safe_mode.is_some() { Models::none() } else { models::load(config)? };
         report_models(&loaded);
         let (store, report) = Store::open(&config.storage, Arc::clone(&clock)).context("opening the store")?;
@@ -75,7 +83,7 @@ impl Live {
         tracing::info!(epoch = %report.epoch, pending = report.pending, "store open");
         let started_at = clock.now();
         let shared = Shared {
-            writer,
+            writer: Arc::new(writer.signing(config, started_at)?),
             pictures: config.evidence.clone(),
             budget: Arc::new(Mutex::new(AlertBudget::new(config.alert_budget.opened_per_hour))),
             store: store.clone(),
@@ -83,7 +91,7 @@ impl Live {
             progress: Progress::new(Arc::clone(&clock)),
             clock,
         };
-        let assembled = Self::assemble(config, shared, loaded, report.epoch, safe_mode).await;
+        let assembled = Self::assemble(config, shared, workers, loaded, report.epoch, safe_mode).await;
         if assembled.is_err()
             && let Err(error) = store.close().await
         {
@@ -95,17 +103,19 @@ impl Live {
     async fn assemble(
         config: &Config,
         shared: Shared,
+        workers: &Program,
         loaded: Models,
         epoch: Epoch,
         safe_mode: Option<Arc<str>>,
     ) -> anyhow::Result<Self> {
         let (started_at, store) = (shared.clock.now(), shared.store.clone());
         let Models { detectors, facts, runtime_version } = loaded;
+        let orders = Orders::open(config, &shared).await?;
         let (watching, inputs, removed) = if safe_mode.is_some() {
             (None, CameraInputs::new(), Vec::new())
         } else {
             let removed = close_removed_cameras(config, &shared).await?;
-            let (watching, inputs) = watch(config, &shared, detectors, &facts).await?;
+            let (watching, inputs) = watch(config, &shared, workers, &orders, detectors, &facts).await?;
             (Some(watching), inputs, removed)
         };
         let stop_publisher = CancellationToken::new();
@@ -120,18 +130,22 @@ impl Live {
             receipts_seen: store.receipts_seen().await?,
             safe_mode: safe_mode.clone(),
         };
-        let publisher = start_publisher(&context, inputs, stop_publisher.clone())?;
-        let housekeeper = tokio::spawn(keep_house(shared.clone(), stop_publisher.clone()));
+        let housekeeper = keep_house(
+            shared.clone(),
+            orders.clone(),
+            inputs.clone(),
+            config.storage.state_dir.clone(),
+            stop_publisher.clone(),
+        );
+        let publisher = start_publisher(&context, inputs, &orders, stop_publisher.clone())?;
+        let housekeeper = tokio::spawn(housekeeper);
         Ok(Self { store, watching, publisher, housekeeper, stop_publisher, shared, safe_mode })
     }
 
     /// Stages that do not move any more: only a restart helps.
     #[must_use]
     pub fn stuck(&self) -> Vec<Stage> {
-        let mut stuck = self.shared.progress.stale();
-        let decoding_is_stuck = self.watching.as_ref().is_some_and(|watching| watching.media.decoding_is_stuck());
-        stuck.extend(decoding_is_stuck.then_some(Stage::Decode));
-        stuck
+        self.shared.progress.stale()
     }
 
     /// One line for `systemctl status`.
@@ -171,13 +185,15 @@ impl Live {
 async fn watch(
     config: &Config,
     shared: &Shared,
+    workers: &Program,
+    orders: &Orders,
     detectors: Detectors,
     facts: &BTreeMap<PathBuf, ModelFacts>,
 ) -> anyhow::Result<(Watching, CameraInputs)> {
     let ledger = Arc::new(StoreLedger::new(shared.store.clone()));
-    let media = Media::start(MediaOptions::default(), Arc::clone(&shared.clock), ledger)?;
+    let media = Workers::start(workers.clone(), MediaOptions::default(), Arc::clone(&shared.clock), ledger);
     let (inference, inferrer) = InferenceThread::start(detectors, config.cameras.len(), shared.progress.clone())?;
-    let mut starter = CameraStarter::new(shared, &media, inferrer);
+    let mut starter = CameraStarter::new(shared, &media, inferrer, orders);
     for camera in &config.cameras {
         let manifest = models::manifest_of(config, camera);
         let model = facts.get(manifest).map(|facts| facts.info.clone()).context("a model was not loaded")?;
@@ -190,6 +206,7 @@ async fn watch(
 fn start_publisher(
     context: &link::Context<'_>,
     inputs: CameraInputs,
+    orders: &Orders,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let shared = context.shared;
@@ -201,22 +218,24 @@ fn start_publisher(
             Ok(tokio::spawn(spool::run(shared.clone(), spool, storage.evidence_max_age, stop)))
         }
         Delivery::Mqtt(mqtt) => {
-            let desk = Desk {
-                store: shared.store.clone(),
-                cameras: inputs,
-                writer: Arc::clone(&shared.writer),
-                clock: Arc::clone(&shared.clock),
-                budget: Arc::clone(&shared.budget),
-            };
+            let desk = Desk::new(shared, inputs, orders.clone());
             let publisher = link::publisher(context, mqtt, desk)?;
             Ok(tokio::spawn(publisher.run(stop, PUBLISHER_STOP)))
         }
     }
 }
 
-/// Keeps the store within its limits, and proves that its thread moves.
-async fn keep_house(shared: Shared, stop: CancellationToken) {
+/// Keeps the store within its limits, proves that its thread moves, and corrects what was told before the clock was known.
+async fn keep_house(
+    shared: Shared,
+    orders: Orders,
+    cameras: CameraInputs,
+    state_dir: PathBuf,
+    stop: CancellationToken,
+) {
     let mut every_minute = tokio::time::interval(Duration::from_secs(60));
+    let mut reteller = Reteller::new(cameras);
+    let mut every_hour = tokio::time::interval(Duration::from_secs(3600));
     let mut heartbeat = tokio::time::interval(REPORT_EVERY);
     loop {
         tokio::select! {
@@ -225,7 +244,12 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
                 if shared.store.pending().await.is_ok() {
                     shared.progress.report(&Stage::Store);
                 }
+                if let Err(error) = reteller.round(&shared.store).await {
+                    tracing::error!(%error, "times of events cannot be corrected");
+                }
+                orders.end_what_is_over().await;
             }
+            _ = every_hour.tick() => remember_time(&*shared.clock, &state_dir).await,
             _ = every_minute.tick() => match shared.store.housekeep().await {
                 Ok(done) if done.messages_lost > 0 => {
                     tracing::error!(messages = done.messages_lost, "messages were given up for want of space");
@@ -236,6 +260,19 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
         }
     }
     shared.progress.retire(&Stage::Store);
+}
+
+/// For the next start, should the clock stand in 1970 then.
+async fn remember_time(clock: &dyn Clock, state_dir: &Path) {
+    if !clock.quality().synced {
+        return;
+    }
+    let (state_dir, at) = (state_dir.to_owned(), clock.utc());
+    match tokio::task::spawn_blocking(move || write_last_good(&state_dir, at)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the time cannot be kept for the next start"),
+        Err(error) => tracing::warn!(%error, "the time cannot be kept for the next start"),
+    }
 }
 
 fn report_models(loaded: &Models) {

@@ -8,27 +8,22 @@ use uuid::Uuid;
 use super::database::{Database, count, counter};
 use super::gone::tell_gone;
 use super::outbox::{SUPERSEDED, drop_message};
+use super::seal::seal_new;
 use super::{Class, Commit, Draft, SnapshotUse, StoreError, incidents};
 use crate::contract::sequence::{Epoch, Seq, Stamp};
 use crate::domain::camera::CameraId;
 
 impl Database {
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
-        let result = match self.try_commit(commit) {
-            Err(StoreError::Database(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
-                tracing::error!(camera = %commit.camera, "disk full: letting the ballast go and trying again");
-                self.release_ballast()?;
-                self.try_commit(commit)
-            }
-            result => result,
-        }?;
+        let result = self.try_commit(commit)?;
+        self.note();
         self.wake();
         self.tidy_after(&commit.camera);
         Ok(result)
     }
 
     fn try_commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
-        let (now, epoch) = (self.now_ms(), self.epoch);
+        let (now, epoch, belief) = (self.now_ms(), self.epoch, self.belief());
         self.transact(|tx| {
             let mut repeated = HashSet::new();
             for step in &commit.transitions {
@@ -51,13 +46,17 @@ impl Database {
                 let number = if repeated.contains(&draft.event) {
                     number_of(tx, draft.event)?
                 } else {
+                    belief.note_event(tx, draft.event.0)?;
                     Some(enqueue(tx, draft, epoch, now)?)
                 };
                 numbers.extend(number);
             }
             let events = commit.drafts.iter().map(|draft| draft.event.0);
             let events: BTreeSet<Uuid> = events.chain(commit.snapshots_used.iter().map(|used| used.event_id)).collect();
-            events.into_iter().try_for_each(|event_id| enqueue_pictures(tx, event_id, now))?;
+            for event_id in events {
+                enqueue_pictures(tx, event_id, now)?;
+                seal_new(tx, event_id)?;
+            }
             Ok(numbers)
         })
     }
@@ -84,7 +83,8 @@ fn use_snapshot(tx: &Connection, camera: &CameraId, used: &SnapshotUse) -> Resul
 /// Makes messages of a published event's pictures that were never one.
 fn enqueue_pictures(tx: &Connection, event_id: Uuid, now: i64) -> Result<(), StoreError> {
     let sql = "INSERT INTO outbox(event_id, class, topic, content_type, evidence, created_ms)
-               SELECT event_id, ?2, topic, 'image/jpeg', evidence.id, ?3 FROM evidence JOIN event USING(event_id)
+               SELECT event_id, ?2, topic, CASE role WHEN '\"original_sealed\"' THEN 'application/octet-stream' ELSE 'image/jpeg' END,
+                 evidence.id, ?3 FROM evidence JOIN event USING(event_id)
                JOIN picture ON picture.id = picture WHERE event_id = ?1 AND published AND NOT enqueued AND present
                ORDER BY evidence.id";
     let produced = tx.prepare_cached(sql)?.execute(params![event_id, Class::Evidence as i64, now])?;

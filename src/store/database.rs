@@ -4,17 +4,19 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, ffi, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{OpenReport, StoreError, pictures};
+use super::audit::{self, Carrier};
+use super::mark::Witness;
+use super::{OpenReport, StoreError, deleted, doubt, pictures, seal};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
 
 pub(super) const APPLICATION_ID: i64 = 0x4752_4457;
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 pub(super) const FILE_NAME: &str = "gridwatch.db";
 pub(super) const LOG_NAME: &str = "gridwatch.db-wal";
 
@@ -46,7 +48,8 @@ CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER UNIQUE, ev
   evidence INTEGER UNIQUE REFERENCES evidence, created_ms INTEGER NOT NULL,
   state INTEGER NOT NULL DEFAULT 0,      -- 0 pending, 1 awaiting receipt, 2 released, 3 quarantined
   acked INTEGER NOT NULL DEFAULT 0,      -- was released once
-  sends INTEGER NOT NULL DEFAULT 0, due_ms INTEGER, reason TEXT);
+  sends INTEGER NOT NULL DEFAULT 0, due_ms INTEGER, reason TEXT,
+  audited INTEGER NOT NULL DEFAULT 0);   -- a picture whose departure is written down
 CREATE INDEX outbox_lane ON outbox(state, class, id);
 CREATE INDEX outbox_event ON outbox(event_id, revision);
 CREATE TABLE gone(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, told INTEGER);
@@ -66,6 +69,13 @@ pub(super) struct Database {
     pub(super) closed: bool,
     /// By how much the accounting was wrong when it was looked at last.
     pub(super) difference: i128,
+    /// What the database may use until the ballast is there again.
+    pub(super) hard_limit: Option<u64>,
+    pub(super) witness: Witness,
+    /// By what pictures leave.
+    pub(super) carrier: Carrier,
+    /// UTC when it was looked at last.
+    pub(super) dated_ms: i64,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -81,7 +91,17 @@ impl Database {
         make_directory(&directory)?;
         let lock = lock(&directory)?;
         let path = directory.join(FILE_NAME);
-        let (connection, set_aside) = match connect(&path) {
+        let opened = match connect(&path) {
+            // Even the index of the log needs room. What is let go here is made again when there is some.
+            Err(StoreError::Database(error)) if needs_room(&error) && directory.join("ballast").exists() => {
+                tracing::error!(%error, "disk full: letting the ballast go to be able to start");
+                let ballast = directory.join("ballast");
+                fs::remove_file(&ballast).map_err(|error| file_error(&ballast, error))?;
+                connect(&path)
+            }
+            result => result,
+        };
+        let (connection, set_aside) = match opened {
             Ok(connection) => (connection, None),
             Err(StoreError::Database(error)) if is_damage(&error) => {
                 let aside = set_aside(&directory)?;
@@ -93,6 +113,7 @@ impl Database {
         make_directory(&pictures::folder(&directory))?;
         let epoch = read_epoch(&connection)?.ok_or_else(|| damaged("no epoch"))?;
         let limits = config.clone();
+        let witness = Witness::open(&directory);
         let mut database = Self {
             connection,
             directory,
@@ -102,21 +123,86 @@ impl Database {
             next_picture: 1,
             closed: false,
             difference: 0,
+            carrier: Carrier::default(),
+            hard_limit: None,
+            witness,
+            dated_ms: 0,
             wake,
             _lock: lock,
         };
-        database.collect_garbage()?;
+        doubt::prepare(&database.connection, &database.clock.quality().boot_id)?;
+        let max_age_ms = i64::try_from(database.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
+        database.dated_ms = database.now_ms();
+        doubt::nothing_lies_ahead(&database.connection, database.dated_ms)?;
+        deleted::prepare(&database.connection, database.now_ms(), max_age_ms)?;
+        let lost = database.reconcile(set_aside.is_some())?;
+        database.begin_audit()?;
+        // What cannot be tidied is no reason not to start: an unattended box would never come back.
+        if let Err(error) = database.collect_garbage() {
+            tracing::error!(%error, "pictures that were let go cannot be deleted");
+        }
         let orphans_removed = database.sweep_orphans()?;
         database.ensure_ballast();
         let pending = database.pending()?;
         let pending = pending.ready + pending.awaiting_receipt;
-        Ok((database, OpenReport { epoch, set_aside, orphans_removed, pending }))
+        Ok((database, OpenReport { epoch, set_aside, orphans_removed, pending, lost }))
     }
 
-    /// Runs `work` in one transaction.
+    /// Counts what is missing against the mark, in one transaction.
+    fn reconcile(&mut self, is_new: bool) -> Result<u64, StoreError> {
+        let now = self.now_ms();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let lost = self.witness.reconcile(&transaction, is_new, now)?;
+        transaction.commit()?;
+        if lost > 0 {
+            tracing::error!(messages = lost, "damage of the store has taken messages; they are counted as lost");
+        }
+        self.note();
+        Ok(lost)
+    }
+
+    /// Says beside the database how far it has come.
+    pub(super) fn note(&self) {
+        self.witness.note(&self.connection);
+    }
+
+    /// Runs `work` in one transaction; once more without the ballast where the disk is full. After an error of the disk
+    /// itself nothing that the connection remembers can be trusted: the next transaction has a new one.
     pub(super) fn transact<T>(
         &mut self,
-        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError>,
+        mut work: impl FnMut(&rusqlite::Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let result = self.try_transact(&mut work);
+        match &result {
+            Err(StoreError::Database(error)) if is_full(error) && self.has_ballast() => {
+                tracing::error!("disk full: letting the ballast go and trying again");
+                self.release_ballast()?;
+                self.try_transact(&mut work)
+            }
+            Err(StoreError::Database(error)) if is_io(error) => {
+                tracing::error!(%error, "the disk fails: the database is opened anew and checked");
+                self.reopen();
+                result
+            }
+            _ => result,
+        }
+    }
+
+    /// A failed sync may have dropped pages that the connection believes written.
+    fn reopen(&mut self) {
+        match connect(&self.directory.join(FILE_NAME)) {
+            Ok(connection) => self.connection = connection,
+            Err(StoreError::Database(error)) if is_damage(&error) => {
+                tracing::error!(%error, "the database is damaged; only a start can set it aside");
+                self.closed = true;
+            }
+            Err(error) => tracing::error!(%error, "the database cannot be opened anew yet"),
+        }
+    }
+
+    fn try_transact<T>(
+        &mut self,
+        work: &mut impl FnMut(&rusqlite::Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = work(&transaction)?;
@@ -125,7 +211,7 @@ impl Database {
     }
 
     pub(super) fn now_ms(&self) -> i64 {
-        self.clock.now().as_millisecond()
+        self.clock.utc().as_millisecond()
     }
 
     pub(super) fn wake(&self) {
@@ -170,28 +256,51 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     if version > SCHEMA_VERSION {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
     }
+    // Small pages: a commit changes a few rows on many of them, and each goes to the disk twice. Only a new file takes it.
+    connection.execute_batch("PRAGMA page_size=1024;")?;
     connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
     connection.execute_batch(
-        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=200;
+        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=800;
          PRAGMA journal_size_limit=4194304; PRAGMA cell_size_check=ON;",
     )?;
     if tables == 0 {
         let transaction = connection.transaction()?;
         transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(seal::TABLE)?;
+        transaction.execute_batch(audit::SCHEMA)?;
         transaction.execute("INSERT INTO meta VALUES('epoch', ?1)", [Uuid::now_v7().to_string()])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         transaction.commit()?;
         return Ok(connection);
     }
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    connection.execute_batch(seal::TABLE)?;
+    // The quick one does not look whether an index names every row, and what is not named is not sent.
+    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
         return Err(damaged(&verdict));
     }
     if read_epoch(&connection)?.is_none() {
         return Err(damaged("no epoch"));
     }
+    migrate(&mut connection, version)?;
     Ok(connection)
+}
+
+/// From an older schema to ours, in one transaction: whole or not at all.
+fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
+    if from >= SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if from < 2 {
+        transaction.execute_batch("ALTER TABLE outbox ADD COLUMN audited INTEGER NOT NULL DEFAULT 0;")?;
+        transaction.execute_batch(audit::SCHEMA)?;
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    tracing::info!(from, to = SCHEMA_VERSION, "the database was brought to this version's schema");
+    Ok(())
 }
 
 pub(super) fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {
@@ -207,7 +316,29 @@ fn damaged(what: &str) -> StoreError {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) || is_unreadable(error)
+}
+
+/// A file that ends too early, or sectors that the disk cannot read: it will be no better at the next start.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    let lost =
+        [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_DATA, ffi::SQLITE_IOERR_CORRUPTFS];
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _) if lost.contains(&failure.extended_code))
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
+
+fn is_io(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+}
+
+/// Whether an open may have failed for want of room; the log's index says so in its own words.
+fn needs_room(error: &rusqlite::Error) -> bool {
+    is_full(error)
+        || is_io(error) && !is_unreadable(error)
+        || error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
 }
 
 /// Moves database, log and pictures out of the way; what was set aside before is deleted.

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use super::audit::{self, Actor, AuditEntry, Deed};
 use super::database::Database;
 use super::{AuthKey, EventRecord, FeedbackOutcome, StoreError};
 use crate::contract::feedback::{CaseState, Feedback};
@@ -42,6 +43,11 @@ pub(super) fn applied(tx: &Connection, event_id: Uuid, seq: u64) -> Result<(), S
     Ok(())
 }
 
+/// What the disk has made unreadable is left out: an error would come back at every start, and with every step.
+pub(super) fn readable<T, E: std::fmt::Display>(kept: Result<T, E>) -> Option<T> {
+    kept.inspect_err(|error| tracing::error!(%error, "something that was kept is damaged and is left out")).ok()
+}
+
 /// Whether the analyzer has to act on it.
 fn is_verdict(state: CaseState) -> bool {
     match state {
@@ -70,8 +76,9 @@ impl Database {
         });
         let Some((camera, body, feedback, published)) = row.optional()? else { return Ok(None) };
         let Some(camera) = CameraId::new(&camera) else { return Ok(None) };
-        let feedback = feedback.map(|text| serde_json::from_str(&text)).transpose()?;
-        Ok(Some(EventRecord { camera, latest: serde_json::from_str(&body)?, feedback, published }))
+        let feedback = feedback.and_then(|text| readable(serde_json::from_str(&text)));
+        let latest = readable(serde_json::from_str(&body));
+        Ok(latest.map(|latest| EventRecord { camera, latest, feedback, published }))
     }
 
     pub(super) fn open_events(&mut self, camera: &CameraId) -> Result<Vec<IncidentTransition>, StoreError> {
@@ -80,11 +87,13 @@ impl Database {
              ORDER BY event_id",
         )?;
         let rows = statement.query_map([camera.as_str()], |row| row.get::<_, String>(0))?;
-        rows.map(|row| Ok(serde_json::from_str(&row?)?)).collect()
+        rows.filter_map(|row| row.map(|text| readable(serde_json::from_str(&text))).transpose())
+            .map(|step| Ok(step?))
+            .collect()
     }
 
     pub(super) fn record_feedback(&mut self, feedback: &Feedback) -> Result<FeedbackOutcome, StoreError> {
-        let body = serde_json::to_string(feedback)?;
+        let (body, now) = (serde_json::to_string(feedback)?, self.now_ms());
         self.transact(|tx| {
             let changed = tx.execute(
                 "UPDATE event SET feedback_seq = ?2, feedback = ?3
@@ -99,6 +108,10 @@ impl Database {
             if is_verdict(feedback.state) {
                 let sql = "INSERT OR REPLACE INTO unapplied VALUES(?1, ?2, ?3)";
                 tx.execute(sql, params![feedback.event_id, feedback.seq, body])?;
+                let state = serde_json::to_value(feedback.state)?;
+                let state = state.as_str().unwrap_or_default();
+                let subject = format!("{} {state} seq {}", feedback.event_id, feedback.seq);
+                audit::append(tx, &AuditEntry::new(Actor::Feedback, Deed::Verdict, subject), now)?;
             }
             Ok(FeedbackOutcome::Applied)
         })
@@ -108,7 +121,9 @@ impl Database {
         let sql = "SELECT body FROM unapplied JOIN event USING(event_id) WHERE camera = ?1 ORDER BY event_id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([camera.as_str()], |row| row.get::<_, String>(0))?;
-        rows.map(|row| Ok(serde_json::from_str(&row?)?)).collect()
+        rows.filter_map(|row| row.map(|text| readable(serde_json::from_str(&text))).transpose())
+            .map(|word| Ok(word?))
+            .collect()
     }
 
     pub(super) fn mark_applied(&mut self, event_id: Uuid, seq: u64) -> Result<(), StoreError> {

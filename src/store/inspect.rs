@@ -123,8 +123,8 @@ pub struct Survey {
 /// A store that is only read, at one moment of it: what a running gateway writes meanwhile is not seen.
 #[derive(Debug)]
 pub struct Inspection {
-    connection: Connection,
-    directory: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) directory: PathBuf,
     /// Deleted after the connection to it is closed.
     _copy: Option<TempDir>,
 }
@@ -140,6 +140,14 @@ impl Inspection {
     fn begin(connection: Connection, directory: &Path, copy: Option<TempDir>) -> Result<Self, StoreError> {
         connection.execute_batch("BEGIN")?;
         Ok(Self { connection, directory: directory.to_owned(), _copy: copy })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Life of the outbox.

@@ -7,6 +7,7 @@
 //! evidence/<id>.jpg       pictures; the name is the integer key of a `picture` row
 //! evidence/<id>.tmp       a picture being written
 //! ballast                 space to fall back on when the disk is full
+//! mark                    how far the outbox had come, so that a log that lost its end is noticed
 //! *.bad-<n>               a damaged database and its pictures, set aside; only the latest is kept
 //! ```
 //! A picture is written to `.tmp`, synced, renamed, its folder synced, and only then gets its row. Its
@@ -36,23 +37,35 @@
 //! quarter of the space is for pending messages whatever else takes it. Every message dropped is counted in
 //! the transaction that drops it.
 //!
+//! `audit` is the hash-chained audit ([`audit`]). `outbox.audited` says that a picture's departure is written down there,
+//! which happens before the message is handed out; it is taken back when the message is done with.
+//!
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait. Other processes
 //! only read ([`Inspection`]), or take messages back in one transaction ([`Store::requeue_beside`]).
 
 mod again;
+mod audit;
 mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod deleted;
+mod doubt;
 mod gone;
 mod incidents;
 mod inspect;
+mod mark;
 mod outbox;
 mod pick;
 mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod retention;
+mod seal;
+mod space;
+mod standing;
+mod turns;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -71,7 +84,9 @@ use crate::contract::metrics::Accounting;
 use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
+pub use audit::{Actor, AuditEntry, AuditRow, Broken, Carrier, Deed, Verified, verify as verify_audit};
 use database::Database;
+pub use doubt::Misdated;
 pub use inspect::{Inspection, KeptMessage, KeptPicture, MessageState, Survey, Unreadable};
 pub use pick::{Pick, PickError};
 pub use records::{
@@ -79,6 +94,8 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use retention::{Deleted, Files, Kept, Retention};
+pub use turns::Turn;
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;
@@ -123,6 +140,9 @@ pub enum StoreError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// Written by a version that had no audit.
+    #[error("{0}: this store has no audit yet; it begins when this version of gridwatch has run with it")]
+    NoAudit(PathBuf),
     /// Another process writes for longer than we wait.
     #[error("{0}: another process has kept it from being written for ten seconds; try again")]
     Busy(PathBuf),
@@ -273,7 +293,7 @@ impl Store {
 
     /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
     pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
-        self.call(move |db| db.resync(asked)).await
+        self.call(move |db| db.resync(asked, None)).await
     }
 
     /// Numbers from `first` to `last` that were given and are not kept any more.

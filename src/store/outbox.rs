@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::database::{Database, count, counter};
 use super::gone::record_gone;
-use super::{Ack, Class, MessageId, OutboxMessage, Pending, StoreError, pictures};
+use super::{Ack, Class, MessageId, OutboxMessage, Pending, StoreError, pictures, seal};
 use crate::contract::metrics::Accounting;
 use crate::contract::sequence::Seq;
 use crate::domain::Timestamp;
@@ -36,16 +36,31 @@ impl Database {
         let mut chosen = self.due("class, CASE WHEN class < 2 THEN -id ELSE id END", limit - reserved, &busy, now)?;
         let taken: HashSet<i64> = busy.iter().chain(&chosen).copied().collect();
         chosen.extend(self.due("id", limit - chosen.len(), &taken, now)?);
-        let mut batch = Vec::with_capacity(chosen.len());
-        for id in chosen {
+        self.load_batch(chosen, limit, now)
+    }
+
+    /// Up to `limit` of these messages with their bytes, for whoever sends them.
+    pub(super) fn load_batch(
+        &mut self,
+        ids: impl IntoIterator<Item = i64>,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
+        let mut batch = Vec::new();
+        for id in ids {
+            if batch.len() == limit {
+                break;
+            }
             batch.extend(self.load(id, now)?);
         }
+        self.note_departures(&mut batch)?;
         Ok(batch)
     }
 
     fn due(&mut self, order: &str, limit: usize, skip: &HashSet<i64>, now: i64) -> Result<Vec<i64>, StoreError> {
-        let sql =
-            format!("SELECT id FROM outbox WHERE state = 0 OR (state = 1 AND due_ms <= ?1) ORDER BY {order} LIMIT ?2");
+        let sql = format!(
+            "SELECT id FROM outbox WHERE state = 0 OR (state = 1 AND coalesce(due_ms, 0) <= ?1) ORDER BY {order} LIMIT ?2"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params![now, limit + skip.len()], |row| row.get::<_, i64>(0))?;
         let ids: Vec<i64> = rows.collect::<Result<_, _>>()?;
@@ -55,6 +70,11 @@ impl Database {
     /// The message with its bytes. A picture whose file is missing or altered is counted as lost;
     /// one that cannot be read waits.
     fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
+        if !seal::is_whole(&self.connection, id)? {
+            tracing::error!(message = id, "a message was damaged on the disk: not sent");
+            self.transact(|tx| drop_message(tx, id, "message_damaged", now))?;
+            return Ok(None);
+        }
         let mut statement = self.connection.prepare_cached(
             "SELECT outbox.seq, outbox.event_id, revision, class, outbox.topic, content_type, body, name, picture, sha256
              FROM outbox LEFT JOIN evidence ON evidence.id = outbox.evidence
@@ -106,6 +126,7 @@ impl Database {
             }
             Ok(())
         })?;
+        self.note();
         self.wake();
         Ok(())
     }
@@ -203,7 +224,7 @@ pub(super) fn drop_message(tx: &Connection, id: i64, reason: &str, now: i64) -> 
 fn broker_has(tx: &Connection, id: i64, now: i64) -> Result<(), StoreError> {
     let sql = "SELECT sends FROM outbox WHERE id = ?1 AND evidence IS NULL AND state < 2";
     let Some(sends) = tx.query_row(sql, [id], |row| row.get::<_, usize>(0)).optional()? else {
-        let sql = "UPDATE outbox SET state = 2, acked = 1 WHERE id = ?1 AND evidence IS NOT NULL";
+        let sql = "UPDATE outbox SET state = 2, acked = 1, audited = 0 WHERE id = ?1 AND evidence IS NOT NULL";
         tx.execute(sql, [id])?;
         return Ok(());
     };
@@ -214,12 +235,12 @@ fn broker_has(tx: &Connection, id: i64, now: i64) -> Result<(), StoreError> {
 }
 
 fn release(tx: &Connection, id: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE outbox SET state = 2, acked = 1, due_ms = NULL WHERE id = ?1", [id])?;
+    tx.execute("UPDATE outbox SET state = 2, acked = 1, due_ms = NULL, audited = 0 WHERE id = ?1", [id])?;
     Ok(())
 }
 
 fn quarantine(tx: &Connection, id: i64, reason: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET state = CASE WHEN acked THEN 2 ELSE 3 END, due_ms = NULL, reason = ?2
+    let sql = "UPDATE outbox SET state = CASE WHEN acked THEN 2 ELSE 3 END, due_ms = NULL, reason = ?2, audited = 0
                WHERE id = ?1 AND state < 2 RETURNING seq, acked";
     let row: Option<(Option<i64>, bool)> =
         tx.query_row(sql, params![id, reason], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::database::{Database, file_error};
+use super::incidents::readable;
 use super::{NewPicture, PictureMeta, StoreError};
 use crate::contract::grid_event::{EvidenceEntry, Transport};
 use crate::domain::Timestamp;
@@ -34,17 +35,12 @@ impl Database {
         snapshot: SnapshotId,
         picture: &NewPicture,
     ) -> Result<(), StoreError> {
-        let id = match self.write_file(&picture.jpeg) {
-            Err(StoreError::File { source, path }) if source.kind() == std::io::ErrorKind::StorageFull => {
-                tracing::error!(%camera, file = %path.display(), "disk full: letting the ballast go and trying again");
-                self.release_ballast()?;
-                self.write_file(&picture.jpeg)?
-            }
-            result => result?,
-        };
+        let id = self.write_file_in_room(camera, &picture.jpeg)?;
         let redaction = serde_json::to_string(&picture.redaction)?;
         let number = i64::try_from(snapshot.0).unwrap_or(i64::MAX);
+        let belief = self.belief();
         self.transact(|tx| {
+            belief.note_picture(tx, id)?;
             tx.execute(
                 "INSERT INTO picture(id, bytes, width, height, sha256, redaction, captured_ms) VALUES(?1,?2,?3,?4,?5,?6,?7)",
                 params![
@@ -84,8 +80,8 @@ impl Database {
                  JOIN picture ON picture.id = snapshot.picture WHERE camera = ?1 AND snapshot = ?2 AND present",
             )?;
             let number = i64::try_from(snapshot.0).unwrap_or(i64::MAX);
-            let row = statement.query_row(params![camera.as_str(), number], |row| picture_meta(row, 0)).optional()?;
-            found.extend(row.map(|meta| (snapshot, meta)));
+            let row = statement.query_row(params![camera.as_str(), number], |row| picture_meta(row, 0)).optional();
+            found.extend(whole(row)?.flatten().map(|meta| (snapshot, meta)));
         }
         Ok(found)
     }
@@ -99,11 +95,13 @@ impl Database {
             let meta = picture_meta(row, 0)?;
             Ok((meta, row.get::<_, String>(6)?, row.get::<_, String>(7)?, row.get::<_, bool>(8)?))
         })?;
-        rows.map(|row| {
-            let (meta, id, role, present) = row?;
-            Ok(EvidenceEntry {
+        let mut entries = Vec::new();
+        for row in rows {
+            let Some((meta, id, role, present)) = whole(row)? else { continue };
+            let Some(role) = readable(serde_json::from_str(&role)) else { continue };
+            entries.push(EvidenceEntry {
                 id,
-                role: serde_json::from_str(&role)?,
+                role,
                 bytes: meta.bytes,
                 width: meta.width,
                 height: meta.height,
@@ -111,9 +109,25 @@ impl Database {
                 captured_at: meta.captured_at,
                 redaction: meta.redaction,
                 transport: if present { transport } else { Transport::Gone },
-            })
-        })
-        .collect()
+            });
+        }
+        Ok(entries)
+    }
+
+    /// The ballast is for the database: where there is no room for a picture, others are given up for it, or it is not kept.
+    fn write_file_in_room(&mut self, camera: &CameraId, jpeg: &[u8]) -> Result<i64, StoreError> {
+        let bytes = jpeg.len() as u64;
+        let lacking = self.lacking_for(bytes);
+        if lacking == 0 {
+            match self.write_file(jpeg) {
+                Err(StoreError::File { source, .. }) if source.kind() == std::io::ErrorKind::StorageFull => {}
+                result => return result,
+            }
+        }
+        tracing::error!(%camera, lacking, "disk full: other pictures have to go for this one");
+        // Blocks and folders take some as well.
+        self.make_room(lacking.max(2 * bytes))?;
+        self.write_file(jpeg)
     }
 
     fn write_file(&mut self, jpeg: &[u8]) -> Result<i64, StoreError> {
@@ -149,7 +163,7 @@ impl Database {
         }
         sync_directory(&folder(&self.directory))?;
         self.transact(|tx| {
-            for picture in garbage {
+            for picture in &garbage {
                 tx.execute("DELETE FROM garbage WHERE picture = ?1", [picture])?;
             }
             Ok(())
@@ -167,8 +181,11 @@ impl Database {
             let path = entry.path();
             let id = entry.file_name().to_str().and_then(|name| name.strip_suffix(".jpg")?.parse().ok());
             if !id.is_some_and(|id: i64| known.contains(&id)) {
-                remove(&path)?;
-                removed += 1;
+                // Something that is not ours must not keep the program from starting.
+                match remove(&path) {
+                    Ok(()) => removed += 1,
+                    Err(error) => tracing::warn!(%error, "cannot be swept"),
+                }
             }
         }
         if removed > 0 {
@@ -198,6 +215,14 @@ pub(super) fn let_go_of_unused(tx: &Connection, picture: i64) -> Result<(), Stor
         tx.execute("INSERT OR IGNORE INTO garbage VALUES(?1)", [picture])?;
     }
     Ok(())
+}
+
+/// `None` for a row of which a value cannot be read; other errors stay.
+fn whole<T>(row: rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+    match row {
+        Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => Ok(readable(Err::<T, _>(error))),
+        row => Ok(Some(row?)),
+    }
 }
 
 fn picture_meta(row: &Row<'_>, from: usize) -> rusqlite::Result<PictureMeta> {

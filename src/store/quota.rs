@@ -1,31 +1,27 @@
 //! What is deleted for age, and what is given up for space, in the order that the module names.
 
-use std::fs::{self, File};
-
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::database::{Database, count, counter, file_error};
+use super::database::{Database, count, counter};
+use super::space::next_picture;
 use super::{Housekeeping, StoreError, outbox, pictures};
 use crate::contract::metrics::Accounting;
 use crate::domain::camera::CameraId;
 
-/// Space to fall back on when the disk is full, in bytes.
-const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Counts how often the accounting was found wrong.
 const MISMATCHES: &str = "accounting_mismatches";
-/// Free space below which the ballast is not made again.
-const BALLAST_NEEDS_FREE: u64 = 4 * BALLAST_BYTES;
 /// Messages, steps or incidents given up at a time.
 const STEP: i64 = 64;
 
 /// Pictures by the order in which they are given up; ranks stand in the module's documentation.
-const NEXT_PICTURE: &str = "
-SELECT picture.id FROM picture LEFT JOIN evidence ON evidence.picture = picture.id
+pub(super) const NEXT_PICTURE: &str = "
+SELECT picture.id, picture.bytes, max(CASE WHEN evidence.id IS NULL THEN 3
+    WHEN NOT closed THEN CASE WHEN outbox.acked THEN 2 ELSE 4 END WHEN outbox.id IS NULL OR outbox.acked THEN 0 ELSE 1 END) AS rank
+FROM picture LEFT JOIN evidence ON evidence.picture = picture.id
 LEFT JOIN event USING(event_id) LEFT JOIN outbox ON outbox.evidence = evidence.id WHERE present
 GROUP BY picture.id
-ORDER BY max(CASE WHEN evidence.id IS NULL THEN 3 WHEN NOT closed THEN CASE WHEN outbox.acked THEN 2 ELSE 4 END
-             WHEN outbox.id IS NULL OR outbox.acked THEN 0 ELSE 1 END), picture.id LIMIT 1";
+ORDER BY rank, picture.id LIMIT 1";
 
 /// Pictures past the retention of snapshots, and of incidents that are still open (those of closed ones go
 /// with the incident), unless they still have to be sent.
@@ -60,6 +56,7 @@ impl Database {
         let mut pictures_removed = self.expire()?;
         pictures_removed += self.limit_pictures()?;
         self.limit_database()?;
+        self.cut_audit()?;
         self.collect_garbage()?;
         self.ensure_ballast();
         let accounting = self.accounting()?;
@@ -106,8 +103,14 @@ impl Database {
     /// Keeps the pictures within their limit after something that is durable. What goes wrong here is done
     /// again by [`Database::housekeep`], and must not make that look undone.
     pub(super) fn tidy_after(&mut self, camera: &CameraId) {
-        if let Err(error) = self.limit_pictures().and_then(|_| self.collect_garbage()) {
-            tracing::warn!(%camera, %error, "pictures cannot be tidied");
+        let mut tidied = self.limit_pictures().and_then(|_| self.collect_garbage());
+        // While there is no ballast, the database keeps within the room that it left.
+        if self.hard_limit.is_some() {
+            tidied = tidied.and_then(|()| self.limit_database());
+            self.ensure_ballast();
+        }
+        if let Err(error) = tidied {
+            tracing::warn!(%camera, %error, "the store cannot be tidied");
         }
     }
 
@@ -140,17 +143,20 @@ impl Database {
 
     /// Gives up pictures until they fit. An event keeps the row: it says that there was one.
     pub(super) fn limit_pictures(&mut self) -> Result<u64, StoreError> {
-        let (limit, now) = (self.limits.evidence_max_bytes, self.now_ms());
+        let (limit, wanting, now) = (self.limits.evidence_max_bytes, self.wanting(), self.now_ms());
         self.transact(|tx| {
-            let mut removed = 0;
+            let (mut removed, mut freed) = (0, 0);
             loop {
                 let sql = "SELECT coalesce(sum(bytes), 0) FROM picture WHERE present";
-                if tx.prepare_cached(sql)?.query_row([], |row| row.get::<_, u64>(0))? <= limit {
+                let used: u64 = tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+                if used <= limit && freed >= wanting {
                     return Ok(removed);
                 }
-                let next = tx.prepare_cached(NEXT_PICTURE)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
-                let Some(picture) = next else { return Ok(removed) };
-                give_up_picture(tx, picture, "evidence_quota", now)?;
+                let Some(next) = next_picture(tx)?.filter(|next| used > limit || next.is_delivered()) else {
+                    return Ok(removed);
+                };
+                give_up_picture(tx, next.id, "evidence_quota", now)?;
+                freed += next.bytes;
                 removed += 1;
             }
         })
@@ -158,7 +164,7 @@ impl Database {
 
     /// Gives up messages and timelines until the database fits.
     fn limit_database(&mut self) -> Result<(), StoreError> {
-        let limit = self.limits.database_max_bytes;
+        let limit = self.database_limit();
         while self.database_bytes()? > limit {
             let has_dropped = self.drop_messages(DONE)?
                 || self.drop_steps(CLOSED_STEPS)?
@@ -206,37 +212,14 @@ impl Database {
     }
 
     /// Bytes in use: pages that are free count as space.
-    fn database_bytes(&self) -> Result<u64, StoreError> {
+    pub(super) fn database_bytes(&self) -> Result<u64, StoreError> {
         let pragma = |name: &str| self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
         Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
-    }
-
-    pub(super) fn release_ballast(&mut self) -> Result<(), StoreError> {
-        let path = self.directory.join("ballast");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_error(&path, error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes the ballast again when there is room; without room there is none, which is no error.
-    pub(super) fn ensure_ballast(&self) {
-        let path = self.directory.join("ballast");
-        let free = rustix::fs::statvfs(&self.directory).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize));
-        if path.exists() || free < BALLAST_NEEDS_FREE {
-            return;
-        }
-        let made = File::create_new(&path).and_then(|file| {
-            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, BALLAST_BYTES).map_err(Into::into)
-        });
-        if let Err(error) = made {
-            tracing::warn!(file = %path.display(), %error, "no ballast");
-        }
     }
 }
 
 /// Deletes a picture and its messages; events keep a row that says that there was one.
-fn give_up_picture(tx: &Connection, picture: i64, reason: &str, now: i64) -> Result<(), StoreError> {
+pub(super) fn give_up_picture(tx: &Connection, picture: i64, reason: &str, now: i64) -> Result<(), StoreError> {
     let sql = "SELECT outbox.id FROM outbox JOIN evidence ON evidence.id = outbox.evidence WHERE picture = ?1";
     let messages: Vec<i64> =
         tx.prepare_cached(sql)?.query_map([picture], |row| row.get(0))?.collect::<Result<_, _>>()?;

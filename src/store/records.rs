@@ -24,6 +24,9 @@ pub struct OpenReport {
     pub orphans_removed: u64,
     /// Messages that wait.
     pub pending: u64,
+    /// Messages that damage of the store may have taken, the broker's answers to some of which were not yet on record; they stand in
+    /// the ledger of losses.
+    pub lost: u64,
 }
 
 /// A picture to keep.

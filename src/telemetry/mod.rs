@@ -41,6 +41,16 @@ pub enum LogFormat {
     Json,
 }
 
+impl fmt::Display for LogFormat {
+    /// As on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        })
+    }
+}
+
 /// A log that cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -76,12 +86,14 @@ pub fn take_left_out() -> BTreeMap<String, u64> {
     LIMITER.get().map(Limiter::take_left_out).unwrap_or_default()
 }
 
+/// A line that cannot be written is left out: by default the library would say so on standard error and panic where
+/// that fails as well, on a disk that is full.
 fn plain<S>()
 -> tracing_subscriber::fmt::Layer<S, tracing_subscriber::fmt::format::DefaultFields, Format, fn() -> std::io::Stderr>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer().with_writer(std::io::stderr as fn() -> std::io::Stderr)
+    tracing_subscriber::fmt::layer().with_writer(std::io::stderr as fn() -> std::io::Stderr).log_internal_errors(false)
 }
 
 /// The span in which everything about one camera is logged, so that each line names it. Enabled at every
@@ -96,7 +108,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).json();
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false).json();
     layer.flatten_event(true).with_current_span(false).with_span_list(true)
 }
 

@@ -3,6 +3,7 @@
 
 mod cli;
 mod clips;
+mod commands;
 mod demo;
 mod detection;
 mod doctor;
@@ -14,10 +15,13 @@ mod models;
 mod mqtt;
 mod outbox;
 mod replay;
+mod retention;
 #[cfg(feature = "onnx")]
 mod runtime;
 mod service;
+mod signing;
 mod store;
 mod support;
 mod tidy;
+mod torture;
 mod unit_file;

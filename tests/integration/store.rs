@@ -1,10 +1,13 @@
 //! Integration tests: store.
 
 mod accounting;
+mod audit;
 mod incidents;
 mod numbers;
 mod outbox_model;
 mod space;
+mod turns;
+mod unreadable;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +32,7 @@ use uuid::Uuid;
 
 const CHILD_DIRECTORY: &str = "GRIDWATCH_STORE_CHILD";
 
-fn storage(directory: &Path) -> Storage {
+pub(crate) fn storage(directory: &Path) -> Storage {
     Storage {
         state_dir: directory.to_owned(),
         evidence_max_age: Duration::from_secs(86_400),
@@ -38,7 +41,7 @@ fn storage(directory: &Path) -> Storage {
     }
 }
 
-fn clock() -> ManualClock {
+pub(crate) fn clock() -> ManualClock {
     ManualClock::new(Timestamp::from_second(1_800_000_000).expect("in range"))
 }
 
@@ -46,15 +49,15 @@ fn open(directory: &Path) -> (Store, OpenReport) {
     Store::open(&storage(directory), Arc::new(clock())).expect("opens")
 }
 
-fn camera() -> CameraId {
+pub(crate) fn camera() -> CameraId {
     CameraId::new("cam-1").expect("legal")
 }
 
-fn event(n: u64) -> Uuid {
+pub(crate) fn event(n: u64) -> Uuid {
     Uuid::from_u64_pair(7 << 12, n)
 }
 
-fn picture(size: usize) -> NewPicture {
+pub(crate) fn picture(size: usize) -> NewPicture {
     let jpeg = vec![0x5a; size];
     let sha256 = Sha256::digest(&jpeg).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let redaction = Redaction { state: RedactionState::NoneNeeded, persons: 0, plates: Some(0) };
@@ -89,7 +92,7 @@ fn step(event_id: Uuid, revision: u32, phase: Phase) -> IncidentTransition {
     }
 }
 
-fn commit_of(event_id: Uuid, revision: u32, phase: Phase) -> Commit {
+pub(crate) fn commit_of(event_id: Uuid, revision: u32, phase: Phase) -> Commit {
     let class = match phase {
         Phase::Opened => Class::Opened,
         Phase::Updated => Class::Update,
@@ -107,7 +110,7 @@ fn commit_of(event_id: Uuid, revision: u32, phase: Phase) -> Commit {
     }
 }
 
-fn opened_with_picture(n: u64) -> Commit {
+pub(crate) fn opened_with_picture(n: u64) -> Commit {
     let mut commit = commit_of(event(n), 1, Phase::Opened);
     let (id, role, topic) = ("e1".to_owned(), EvidenceRole::Confirmed, "t/evidence".to_owned());
     commit.snapshots_used.push(SnapshotUse { event_id: event(n), snapshot: SnapshotId(n), id, role, topic });

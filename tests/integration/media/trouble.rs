@@ -60,6 +60,9 @@ async fn a_killed_camera_is_offline_at_once_and_found_again() {
 #[tokio::test]
 async fn answers_become_states_with_a_clear_detail() {
     let sdp = "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nContent-Type: application/sdp\r\nContent-Length: 9\r\n\r\nnonsense!";
+    // The library's parser asserts what comes after a line without a key.
+    let broken = "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nContent-Type: application/sdp\r\nContent-Length: 69\r\n\r\n\
+                  v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nCSe\r\na=control:x\r\n";
     for (answer, state, words) in [
         ("RTSP/1.0 403 Forbidden\r\nCSeq: {cseq}\r\n\r\n", StreamState::Busy, "403"),
         ("RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: {cseq}\r\n\r\n", StreamState::Busy, "453"),
@@ -70,6 +73,7 @@ async fn answers_become_states_with_a_clear_detail() {
         ),
         ("RTSP/1.0 404 Not Found\r\nCSeq: {cseq}\r\n\r\n", StreamState::Offline, "404"),
         (sdp, StreamState::Offline, "describe"),
+        (broken, StreamState::Offline, "broke its parser"),
         ("what?\r\n\r\n", StreamState::Offline, "describe"),
     ] {
         let server = ScriptedServer::start(answer);

@@ -122,7 +122,7 @@ async fn one_answer_names_so_many_ranges_and_says_that_there_are_more() {
 #[tokio::test]
 async fn what_is_lost_in_quarantine_takes_no_other_number_with_it() {
     let directory = tempfile::tempdir().unwrap();
-    let limits = Storage { database_max_bytes: 200 << 10, ..storage(directory.path()) };
+    let limits = Storage { database_max_bytes: 160 << 10, ..storage(directory.path()) };
     let (store, report) = Store::open(&limits, Arc::new(clock())).unwrap();
     for n in 1..=3 {
         store.commit(commit_of(event(n), 1, Phase::Opened)).await.unwrap();

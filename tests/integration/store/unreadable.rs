@@ -1,0 +1,88 @@
+//! What a disk has made unreadable costs itself, and not the next start.
+
+use gridwatch::contract::feedback::{CaseState, Feedback};
+use gridwatch::contract::grid_event::Transport;
+use gridwatch::domain::incident::{Phase, SnapshotId};
+
+use super::{camera, commit_of, event, open, opened_with_picture, picture};
+
+#[tokio::test]
+async fn damaged_words_steps_and_notes_are_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path());
+    store.keep_snapshot(camera(), SnapshotId(1), picture(100)).await.unwrap();
+    store.commit(opened_with_picture(1)).await.unwrap();
+    store.commit(commit_of(event(2), 1, Phase::Opened)).await.unwrap();
+    let verdict = Feedback {
+        event_id: event(1),
+        revision_seen: None,
+        seq: 1,
+        state: CaseState::FalseAlarm,
+        case_no: None,
+        reason_code: None,
+        handler_org: None,
+        due_at: None,
+        verify_on_handled: false,
+    };
+    store.record_feedback(verdict).await.unwrap();
+    assert_eq!(store.unapplied_feedback(camera()).await.unwrap().len(), 1);
+    assert_eq!(store.open_events(camera()).await.unwrap().len(), 2);
+    store.close().await.unwrap();
+    let database = rusqlite::Connection::open(directory.path().join("gridwatch.db")).unwrap();
+    for sql in [
+        "UPDATE unapplied SET body = '{\"'",
+        "UPDATE event SET feedback = '{\"' WHERE feedback IS NOT NULL",
+        "UPDATE evidence SET role = '\"no such\"'",
+    ] {
+        assert_eq!(database.execute(sql, []).unwrap(), 1, "{sql}");
+    }
+    let step = "UPDATE transition SET body = substr(body, 1, 20) WHERE event_id = ?1";
+    assert_eq!(database.execute(step, [event(2)]).unwrap(), 1);
+    drop(database);
+
+    let (store, report) = open(directory.path());
+    assert_eq!((report.set_aside, report.lost), (None, 0));
+    assert!(store.unapplied_feedback(camera()).await.unwrap().is_empty());
+    assert_eq!(store.open_events(camera()).await.unwrap().len(), 1);
+    assert_eq!(store.latest_event(event(1)).await.unwrap().unwrap().feedback, None);
+    assert_eq!(store.latest_event(event(2)).await.unwrap(), None);
+    assert!(store.evidence_of(event(1), Transport::Mqtt).await.unwrap().is_empty());
+    // And both go on.
+    for n in [1, 2] {
+        store.commit(commit_of(event(n), 2, Phase::Updated)).await.unwrap();
+        assert_eq!(store.latest_event(event(n)).await.unwrap().unwrap().latest.revision, 2);
+    }
+    assert!(store.housekeep().await.unwrap().balanced);
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_is_noticed_and_its_numbers_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, first) = open(directory.path());
+    for n in 1..=3 {
+        store.commit(commit_of(event(n), 1, Phase::Opened)).await.unwrap();
+    }
+    let earlier = std::fs::read(directory.path().join("gridwatch.db-wal")).unwrap();
+    for n in 4..=5 {
+        store.commit(commit_of(event(n), 1, Phase::Opened)).await.unwrap();
+    }
+    let (copy, files) = (tempfile::tempdir().unwrap(), ["gridwatch.db", "mark"]);
+    for file in files {
+        std::fs::copy(directory.path().join(file), copy.path().join(file)).unwrap();
+    }
+    std::fs::write(copy.path().join("gridwatch.db-wal"), earlier).unwrap();
+    drop(store);
+
+    let (store, report) = open(copy.path());
+    assert_eq!((report.epoch, report.set_aside.clone(), report.lost), (first.epoch, None, 2));
+    assert_eq!(store.losses().await.unwrap(), [("store_damaged".to_owned(), 2)]);
+    let seq = store.commit(commit_of(event(6), 1, Phase::Opened)).await.unwrap()[0];
+    assert_eq!(seq.0, 6, "no number is given twice");
+    let batch = store.next_batch(9, Vec::new()).await.unwrap();
+    let told = batch.iter().find(|message| message.event.0 == event(6)).unwrap();
+    let stamp: serde_json::Value = serde_json::from_slice(&told.body).unwrap();
+    assert_eq!(stamp["gone"], serde_json::json!([{"from": 4, "to": 5, "reason": "lost"}]));
+    assert_eq!(store.accounting().await.unwrap().difference(), 0);
+    store.close().await.unwrap();
+    assert_eq!(open(copy.path()).1.lost, 0, "said once");
+}
