@@ -36,6 +36,7 @@ use gridwatch::pipeline::deliver::Shared;
 use gridwatch::pipeline::link;
 use gridwatch::pipeline::message::{EventWriter, PictureFacts};
 use gridwatch::pipeline::models::no_model;
+use gridwatch::pipeline::orders::Orders;
 use gridwatch::pipeline::progress::Progress;
 use gridwatch::pipeline::publish::commands::Desk;
 use gridwatch::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store};
@@ -72,7 +73,7 @@ const OPEN: usize = 8;
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let (config, _) = config::load(&arguments.config)?;
-    telemetry::init(LogFormat::Human, "info", None)?;
+    telemetry::init(LogFormat::Human, "info", None, gridwatch::clock::since_boot)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -150,6 +151,7 @@ async fn publisher(
     };
     let facts = BTreeMap::new();
     let context = link::Context {
+        safe_mode: None,
         config,
         shared,
         facts: &facts,
@@ -159,13 +161,8 @@ async fn publisher(
         epoch,
         receipts_seen: shared.store.receipts_seen().await?,
     };
-    let desk = Desk {
-        store: shared.store.clone(),
-        cameras: BTreeMap::new(),
-        writer: Arc::clone(&shared.writer),
-        clock: Arc::clone(&shared.clock),
-        budget: Arc::clone(&shared.budget),
-    };
+    let orders = Orders::open(config, shared).await?;
+    let desk = Desk::new(shared, BTreeMap::new(), orders);
     let publisher = link::publisher(&context, mqtt, desk)?;
     Ok(Some(tokio::spawn(publisher.run(stop, Duration::from_secs(5)))))
 }

@@ -18,6 +18,7 @@ pub mod media;
 pub mod mqtt;
 pub mod pipeline;
 pub mod scene;
+pub mod signing;
 pub mod spool;
 pub mod store;
 pub mod telemetry;

@@ -111,11 +111,11 @@ def number_of(payload: bytes) -> Number | None:
 
 
 def picture(payload: bytes) -> str:
-    """Checks size and kind of a picture; its SHA-256."""
+    """Checks size and kind of a picture, or of an original that is sealed to the township's key; its SHA-256."""
     if len(payload) > MAX_PICTURE_BYTES:
         raise Invalid(f"a picture of {len(payload)} bytes, {MAX_PICTURE_BYTES} is the most")
-    if not payload.startswith(b"\xff\xd8\xff"):
-        raise Invalid("not a JPEG")
+    if not payload.startswith((b"\xff\xd8\xff", b"age-encryption.org/v1\n")):
+        raise Invalid("neither a JPEG nor a sealed original")
     return sha256(payload)
 
 

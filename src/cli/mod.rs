@@ -2,11 +2,14 @@
 //!
 //! One file a command: its arguments, and an `execute` that calls the layer below.
 
+pub mod audit;
 pub mod check;
 pub mod doctor;
 pub mod emit_test;
 pub mod eval;
 mod exit;
+pub mod keys;
+pub mod media_worker;
 pub mod models;
 pub mod outbox;
 pub mod output;
@@ -14,6 +17,7 @@ pub mod probe;
 pub mod replay;
 pub mod run;
 pub mod schema;
+pub mod verify_event;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +26,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use exit::Exit;
 
+use crate::clock::since_boot;
 use crate::config::environment::{Environment, ProcessEnvironment};
 use crate::config::{self, Config};
 use crate::evaluation::scene::{SceneError, SceneErrors};
@@ -35,7 +40,8 @@ Exit codes:
   1  something failed while it ran
   2  the command line is not understood
   3  the configuration is missing or has mistakes
-  4  the configuration is right, but something that it names does not work; or a model is missing or wrong";
+  4  the configuration is right, but something that it names does not work; or a model is missing or wrong;
+     or an event is not what its gateway signed";
 
 /// Watches street cameras and reports suspected encroachment, dumping and crowding as grid events.
 #[derive(Debug, Parser)]
@@ -69,8 +75,12 @@ pub struct Global {
 pub enum Command {
     /// Watch the cameras until told to stop (this is what the service does)
     ///
-    /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way.
+    /// Watches every camera of the configuration until SIGINT or SIGTERM, then finishes what is under way. SIGHUP has
+    /// the configuration read again, passwords and certificates included. docs/service.md says more.
     Run(run::RunArgs),
+    /// Read cameras for a running gateway, which starts this by itself
+    #[command(hide = true)]
+    MediaWorker,
     /// Say what is wrong with the configuration and with what it names
     ///
     /// Says everything that is wrong with the configuration, each with file, line, key, and what to do. With
@@ -110,6 +120,11 @@ pub enum Command {
     /// Shows what the outbox holds and why it waits, saves what was not delivered from a disk that is dying, and
     /// sends messages again. Works beside a running gateway. docs/outbox.md says what to do when.
     Outbox(outbox::OutboxArgs),
+    /// Show which pictures left the box and which commands acted, and check that nobody has changed the record
+    ///
+    /// Every picture that leaves, every command that acts and every refusal has a row that names the row before it by
+    /// its hash. Works beside a running gateway and on copies. docs/audit.md says what a row means.
+    Audit(audit::AuditArgs),
     /// Print a schema: of events, answers, commands, or the configuration
     ///
     /// Prints one of the documents that this program keeps to, for validating, for code generators, and for
@@ -120,6 +135,16 @@ pub enum Command {
     /// Sends a simulated event, marked `test: true`, by the way that the configuration names: to the broker,
     /// or into the spool directory. Shows whether the platform gets it, without waiting for an incident.
     EmitTest(emit_test::EmitTestArgs),
+    /// Say whether an event is really the gateway's, and its pictures the event's
+    ///
+    /// Checks the signature of an event as it was received, was written into a spool directory, or comes out of a
+    /// database, and compares the pictures beside it with the hashes in it. For anybody: needs no configuration, no
+    /// network, nothing but the gateway's public key. docs/evidence.md says what is signed and what that proves.
+    VerifyEvent(verify_event::VerifyEventArgs),
+    /// Show the keys that this gateway signs its events with, or change to a new one
+    ///
+    /// docs/keys.md says what every key of a gateway is for, and how each is changed.
+    Keys(keys::KeysArgs),
 }
 
 /// The whole program.
@@ -143,13 +168,14 @@ pub fn main() -> ExitCode {
 fn start_log(global: &Global) -> Result<(), telemetry::LogError> {
     let level = global.log_level.clone().or_else(|| ProcessEnvironment.var("GRIDWATCH_LOG"));
     let journal_stream = ProcessEnvironment.var("JOURNAL_STREAM");
-    telemetry::init(global.log_format, level.as_deref().unwrap_or("info"), journal_stream.as_deref())
+    telemetry::init(global.log_format, level.as_deref().unwrap_or("info"), journal_stream.as_deref(), since_boot)
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
     match &cli.command {
         Command::Run(args) => run::execute(args, global),
+        Command::MediaWorker => media_worker::execute(),
         Command::Check(args) => check::execute(args, global),
         Command::Doctor(args) => doctor::execute(args, global),
         Command::Replay(args) => replay::execute(args, global),
@@ -157,8 +183,11 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Probe(args) => probe::execute(args),
         Command::Models(args) => models::execute(args, global),
         Command::Outbox(args) => outbox::execute(args, global),
+        Command::Audit(args) => audit::execute(args, global),
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
+        Command::VerifyEvent(args) => verify_event::execute(args),
+        Command::Keys(args) => keys::execute(args, global),
     }
 }
 

@@ -104,7 +104,7 @@ pub fn execute(args: &ProbeArgs) -> anyhow::Result<Exit> {
         output::line(&line)?;
     }
     if let Some(path) = &args.snapshot {
-        let options = Evidence { max_bytes: 4 << 20, max_width: report.snapshot.width };
+        let options = Evidence { max_bytes: 4 << 20, max_width: report.snapshot.width, seal_originals_to: None };
         // No model has looked: nothing in it is redacted.
         let picture = make_picture(&report.snapshot, Some(&[]), &[], &options)?;
         write_private(path, &picture.jpeg).with_context(|| format!("writing the snapshot {}", path.display()))?;

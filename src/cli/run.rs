@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Exit, Global, load};
+use super::{Exit, Global, load, media_worker};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -11,6 +11,6 @@ pub struct RunArgs {}
 
 /// Runs the command.
 pub fn execute(_args: &RunArgs, global: &Global) -> anyhow::Result<Exit> {
-    crate::daemon::run(load(&global.config)?)?;
+    crate::daemon::run(load(&global.config)?, media_worker::program(global), &|| load(&global.config))?;
     Ok(Exit::Success)
 }

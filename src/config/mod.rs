@@ -10,6 +10,7 @@ mod finding;
 mod key_path;
 pub mod model;
 mod raw;
+mod recipient;
 pub mod reference;
 mod secret;
 mod section;
@@ -22,6 +23,7 @@ use std::path::Path;
 
 pub use finding::{ConfigErrors, Finding};
 pub use model::*;
+pub use recipient::Recipient;
 pub use secret::SecretError;
 
 /// A configuration of more than a thousand cameras fits; something larger was named by mistake.

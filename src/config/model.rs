@@ -1,5 +1,6 @@
 //! The validated configuration. Whatever holds one of these need not check it again.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use url::Url;
 
 use crate::domain::camera::CameraId;
 use crate::domain::geometry::Polygon;
-use crate::domain::rules::params::Rule;
+use crate::domain::rules::params::{Rule, RuleSetting};
 use crate::domain::zone::Zone;
 
 /// Everything `gridwatch run` needs.
@@ -30,8 +31,19 @@ pub struct Config {
     pub alert_budget: AlertBudget,
     /// At least one.
     pub cameras: Vec<Camera>,
+    /// Other values of rules that the platform may switch to by name.
+    pub profiles: Vec<Profile>,
     /// SHA-256 of the configuration text, hexadecimal.
     pub sha256: String,
+}
+
+/// Other values of some rules, for a time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// Unique.
+    pub id: String,
+    /// Every rule of the cameras that it changes anything at.
+    pub cameras: BTreeMap<CameraId, Vec<RuleSetting>>,
 }
 
 /// Who and where this box is.
@@ -193,6 +205,8 @@ pub struct Evidence {
     pub max_bytes: usize,
     /// Pictures wider than this are scaled down.
     pub max_width: u32,
+    /// Whom the original of dumping evidence is sealed to; `None`: no original is kept.
+    pub seal_originals_to: Option<super::Recipient>,
 }
 
 /// How many opened events may reach people.

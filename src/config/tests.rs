@@ -1,5 +1,7 @@
 //! Of the configuration as a whole: the example, its completeness, and robustness against any text.
 
+mod profile;
+
 use std::path::{Path, PathBuf};
 
 use jiff::civil::{Time, Weekday, time};

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::time::SiteTime;
 use crate::domain::camera::StreamState;
+use crate::domain::incident::Kind;
 
 /// What can be said of a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,6 +36,15 @@ impl From<StreamState> for CameraCondition {
     }
 }
 
+/// A kind of which the platform wants to hear nothing new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MutedKind {
+    /// The kind.
+    pub kind: Kind,
+    /// Until when.
+    pub until: SiteTime,
+}
+
 /// The state of one camera.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CameraState {
@@ -54,6 +64,9 @@ pub struct CameraState {
     /// Seconds between keyframes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyframe_s: Option<f32>,
+    /// Kinds of which nothing new is reported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub muted: Vec<MutedKind>,
     /// Looks done of looks wanted in the last hour, per cent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub analysed_pct_1h: Option<f32>,

@@ -1,5 +1,9 @@
 //! Requests from the platform. Unknown fields are refused: a request that is half understood must not act.
 
+mod orders;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -9,6 +13,8 @@ use super::sequence::{Epoch, Seq};
 use super::time::SiteTime;
 use super::topics::is_evidence_id;
 use crate::domain::Timestamp;
+use crate::domain::camera::CameraId;
+pub use orders::{LONGEST_MUTE, LONGEST_PROFILE, Mute, ProfileOrder};
 
 /// A request that is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +35,15 @@ pub enum Command {
         /// Its picture.
         id: String,
     },
-    /// `snapshot`, `mute` or `profile`: in the contract, answered `unsupported` by this version.
-    Unsupported(String),
+    /// A picture of now.
+    Snapshot {
+        /// Of this camera.
+        camera: CameraId,
+    },
+    /// No new incidents for a while.
+    Mute(Mute),
+    /// Another profile of rules for a while.
+    Profile(ProfileOrder),
 }
 
 /// What `resync` asks for.
@@ -157,7 +170,16 @@ struct GetEvidence {
     id: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Snapshot {
+    cam: String,
+}
+
 impl Command {
+    /// Every name that there is.
+    pub const NAMES: [&'static str; 7] = ["ping", "resync", "verify", "get-evidence", "snapshot", "mute", "profile"];
+
     /// Parses the payload of `cmd/{name}`; an empty payload is an empty object.
     pub fn parse(name: &str, payload: &[u8]) -> Result<Self, Refused> {
         let payload = if payload.is_empty() { b"{}" } else { payload };
@@ -172,8 +194,13 @@ impl Command {
                 }
                 Ok(Self::GetEvidence { event_id, id })
             }
-            "snapshot" | "mute" | "profile" => Ok(Self::Unsupported(name.to_owned())),
-            _ => Err(Refused::Field { field: "command", problem: "is not in the contract" }),
+            "snapshot" => {
+                let Snapshot { cam } = inbound::parse(payload)?;
+                Ok(Self::Snapshot { camera: orders::camera_of(&cam)? })
+            }
+            "mute" => Mute::parse(payload).map(Self::Mute),
+            "profile" => ProfileOrder::parse(payload).map(Self::Profile),
+            _ => Err(Refused::Unknown { what: "command", known: Self::NAMES.join(", ") }),
         }
     }
 }
@@ -188,7 +215,7 @@ pub enum Status {
     Refused,
     /// Understood, but could not be done.
     Failed,
-    /// Not in this version.
+    /// Not in this version: said by gateways of before to what they did not know yet.
     Unsupported,
 }
 
@@ -207,69 +234,4 @@ pub struct Response {
     /// What was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::super::tests::{at, check, validator, zone};
-    use super::*;
-
-    #[test]
-    fn answers_say_what_they_have_to() {
-        let answer = |command: &str, status, detail: Option<&str>, result| {
-            let (command, detail) = (command.to_owned(), detail.map(str::to_owned));
-            json!(Response { command, status, at: SiteTime::new(at(0), &zone()), detail, result })
-        };
-        check("response", &answer("ping", Status::Ok, None, None));
-        check("response", &answer("resync", Status::Ok, None, Some(json!({"messages": 7}))));
-        let range = |from, to, reason| NotKept { from: Seq(from), to: Seq(to), reason };
-        let not_kept = vec![
-            range(4, 4, NotKeptReason::Superseded),
-            range(5, 9, NotKeptReason::Expired),
-            range(12, 12, NotKeptReason::Lost),
-        ];
-        let resent = Resent { messages: 7, not_kept: Some(not_kept), more: true };
-        check("response", &answer("resync", Status::Ok, None, Some(json!(resent))));
-        let resent = json!(Resent { messages: 7, ..Resent::default() });
-        assert_eq!(resent, json!({"messages": 7}), "what was answered before there was more to say");
-        check("response", &answer("resync", Status::Refused, Some("give either `since` or `since_seq`"), None));
-        check("response", &answer("mute", Status::Unsupported, Some("not in this version"), None));
-        let wrong = [
-            answer("resync", Status::Ok, None, None),
-            answer("ping", Status::Ok, None, Some(json!({"messages": 7}))),
-            answer("verify", Status::Failed, None, None),
-            answer("resync", Status::Ok, None, Some(json!({"messages": 7, "more": true}))),
-            answer("resync", Status::Ok, None, Some(json!({"messages": 7, "not_kept": [{"from": 1, "to": 2}]}))),
-            answer("mute", Status::Ok, None, None),
-        ];
-        let validator = validator("response");
-        for answer in wrong {
-            assert!(!validator.is_valid(&answer), "{answer:#}");
-        }
-    }
-
-    #[test]
-    fn commands_are_read_and_half_understood_ones_refused() {
-        assert_eq!(Command::parse("ping", b""), Ok(Command::Ping));
-        assert_eq!(Command::parse("resync", br#"{"since_seq":4}"#), Ok(Command::Resync(Since::Seq(4).into())));
-        assert_eq!(Command::parse("mute", b"{}"), Ok(Command::Unsupported("mute".to_owned())));
-        for (name, payload) in [
-            ("ping", r#"{"shell":"x"}"#),
-            ("resync", "{}"),
-            ("resync", r#"{"since":"yesterday"}"#),
-            ("resync", r#"{"since_seq":1,"since":"2026-11-22T00:00:00Z"}"#),
-            ("resync", r#"{"since_seq":4,"until_seq":3}"#),
-            ("resync", r#"{"since_seq":4,"until_seq":9007199254740992}"#),
-            ("resync", r#"{"since_seq":4,"epoch":"mine"}"#),
-            ("resync", r#"{"since":"2026-11-22T00:00:00Z","until_seq":3}"#),
-            ("resync", r#"{"until_seq":3}"#),
-            ("verify", r#"{"event_id":"../../etc"}"#),
-            ("get-evidence", r#"{"event_id":"019ab4d2-7a10-7c3e-9b1d-5f0e8a6c2d41","id":"../e1"}"#),
-            ("reboot", "{}"),
-        ] {
-            assert!(Command::parse(name, payload.as_bytes()).is_err(), "{name} {payload}");
-        }
-    }
 }

@@ -1,13 +1,17 @@
 //! The grid event: a `CloudEvents` envelope around the data that `grid-event-1.schema.json` describes.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::catalogue::Catalogue;
+use super::key_id::KeyId;
 use super::listing;
 use super::sequence::Stamp;
+use super::signature::{KEY_ID, SIGNATURE, Signer, signed_bytes};
 use super::time::SiteTime;
 use super::topics::{Channel, Topics};
 use crate::domain::Timestamp;
@@ -76,6 +80,8 @@ pub enum RedactionState {
     Applied,
     /// Nobody and no vehicle in it.
     NoneNeeded,
+    /// Nobody is blurred, and only the owner of this key can open it.
+    Sealed(KeyId),
 }
 
 /// How a picture reaches the platform.
@@ -87,6 +93,41 @@ pub enum Transport {
     Spool,
     /// Not any more: deleted for age or space.
     Gone,
+}
+
+/// What a picture's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// A JPEG.
+    Jpeg,
+    /// A JPEG sealed in the age format.
+    Age,
+}
+
+impl MediaType {
+    /// Of a picture with this role.
+    #[must_use]
+    pub fn of(role: EvidenceRole) -> Self {
+        if role == EvidenceRole::OriginalSealed { Self::Age } else { Self::Jpeg }
+    }
+
+    /// In messages. The age format has no registered name of its own.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Age => "application/octet-stream",
+        }
+    }
+
+    /// Of a file.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Age => "age",
+        }
+    }
 }
 
 /// One picture of an event.
@@ -149,6 +190,7 @@ pub struct EventContext<'a> {
 #[derive(Debug, Clone)]
 pub struct GridEvent {
     envelope: Value,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl GridEvent {
@@ -167,7 +209,23 @@ impl GridEvent {
             "dataschema": "urn:gridwatch:schema:grid-event:1",
             "data": data(step, phase, context),
         });
-        Self { envelope }
+        Self { envelope, signer: None }
+    }
+
+    /// The same, to be signed when it is written. A signature of Ed25519 has nothing random in it: what is written twice
+    /// with one key and one number is the same twice.
+    #[must_use]
+    pub fn signed_by(self, signer: Arc<dyn Signer>) -> Self {
+        Self { signer: Some(signer), ..self }
+    }
+
+    /// Says which of the configuration's profiles is in force.
+    #[must_use]
+    pub fn under_profile(mut self, profile: Option<&str>) -> Self {
+        if let Some(profile) = profile {
+            self.envelope["data"]["rule"]["profile"] = profile.into();
+        }
+        self
     }
 
     /// The bytes that are sent, now and at every retransmission.
@@ -175,6 +233,16 @@ impl GridEvent {
     pub fn to_bytes(&self, stamp: &Stamp) -> Vec<u8> {
         let mut envelope = self.envelope.clone();
         envelope["data"]["sequence"] = json!(stamp);
+        if let Some(signer) = &self.signer {
+            let of_key = |key_id: &str| {
+                let mut named = envelope.clone();
+                named[KEY_ID] = key_id.into();
+                signed_bytes(&named)
+            };
+            let signature = signer.sign(&of_key);
+            envelope[KEY_ID] = signature.key_id.into();
+            envelope[SIGNATURE] = signature.value.into();
+        }
         envelope.to_string().into_bytes()
     }
 }
@@ -260,18 +328,23 @@ fn labelled_box(shown: &LabelledBox) -> Value {
 }
 
 fn evidence(entry: &EvidenceEntry, event_id: Uuid, crowding: bool, context: &EventContext<'_>) -> Value {
+    let media = MediaType::of(entry.role);
     let delivery = match entry.transport {
         Transport::Mqtt => {
             let topic = context.topics.of(&Channel::Evidence { event_id, id: entry.id.clone() });
             json!({ "mode": "mqtt", "topic": topic })
         }
-        Transport::Spool => json!({ "mode": "spool", "file": format!("{}.jpg", entry.id) }),
+        Transport::Spool => json!({ "mode": "spool", "file": format!("{}.{}", entry.id, media.extension()) }),
         Transport::Gone => json!({ "mode": "gone" }),
     };
     // The number of blurred heads would tell what the band withholds.
-    let redaction = if crowding { json!({ "state": entry.redaction.state }) } else { json!(entry.redaction) };
+    let redaction = match entry.redaction.state {
+        RedactionState::Sealed(key) => json!({ "state": "sealed", "sealed_to": key }),
+        state if crowding => json!({ "state": state }),
+        _ => json!(entry.redaction),
+    };
     json!({
-        "id": entry.id, "role": entry.role, "media_type": "image/jpeg", "bytes": entry.bytes,
+        "id": entry.id, "role": entry.role, "media_type": media.name(), "bytes": entry.bytes,
         "width": entry.width, "height": entry.height, "sha256": entry.sha256,
         "captured_at": SiteTime::new(entry.captured_at, context.time_zone), "redaction": redaction, "delivery": delivery,
     })

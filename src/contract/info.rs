@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::grid_event::ModelNote;
+use super::signature::SigningNote;
 use super::time::SiteTime;
 
 /// What runs in the gateway.
@@ -18,12 +19,20 @@ pub struct Info {
     pub models: Vec<ModelNote>,
     /// Configured cameras.
     pub cameras: Vec<CameraNote>,
-    /// Active profile of rules.
+    /// Profile of rules in force; `default` is none.
     pub rule_profile: String,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_profile_until: Option<SiteTime>,
+    /// Profiles that there are.
+    pub profiles: Vec<String>,
     /// Of the event codes.
     pub catalogue_version: String,
     /// Of the configuration text, hexadecimal.
     pub config_sha256: String,
+    /// Keys that its events are signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningNote>,
 }
 
 /// Inference as it really runs.

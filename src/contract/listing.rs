@@ -7,7 +7,9 @@ use crate::domain::incident::EvidenceRole;
 
 /// The newest this many views of what goes on are listed.
 const MAX_LATEST: usize = 4;
-/// The newest this many of any other role: eight roles of eight are the schema's 64. An incident has one
+/// The newest this many originals: there are one or two.
+const MAX_ORIGINALS: usize = 4;
+/// The newest this many of any other role: with seven roles of eight that makes the schema's 64. An incident has one
 /// or two of each; only verifications can be asked for again and again.
 const MAX_OF_A_ROLE: usize = 8;
 
@@ -20,7 +22,17 @@ pub(super) fn listed(all: &[EvidenceEntry]) -> impl Iterator<Item = &EvidenceEnt
 }
 
 fn take(counts: &mut BTreeMap<EvidenceRole, usize>, role: EvidenceRole) -> bool {
-    let most = if role == EvidenceRole::Latest { MAX_LATEST } else { MAX_OF_A_ROLE };
+    let most = match role {
+        EvidenceRole::Latest => MAX_LATEST,
+        EvidenceRole::OriginalSealed => MAX_ORIGINALS,
+        EvidenceRole::Before
+        | EvidenceRole::FirstSeen
+        | EvidenceRole::During
+        | EvidenceRole::After
+        | EvidenceRole::Confirmed
+        | EvidenceRole::Closed
+        | EvidenceRole::Verification => MAX_OF_A_ROLE,
+    };
     let count = counts.entry(role).or_default();
     *count += 1;
     *count <= most
@@ -30,7 +42,7 @@ fn take(counts: &mut BTreeMap<EvidenceRole, usize>, role: EvidenceRole) -> bool 
 mod tests {
     use serde_json::Value;
 
-    use crate::contract::grid_event::{EvidenceEntry, Transport};
+    use crate::contract::grid_event::{EvidenceEntry, Redaction, RedactionState, Transport};
     use crate::contract::tests::{built_with, check, picture, step};
     use crate::domain::incident::{EvidenceRole, Kind};
 
@@ -39,7 +51,14 @@ mod tests {
         let all: Vec<EvidenceEntry> = roles
             .iter()
             .zip(1..)
-            .map(|(&role, number)| EvidenceEntry { id: format!("e{number}"), role, ..picture(Transport::Mqtt) })
+            .map(|(&role, number)| {
+                let mut entry = EvidenceEntry { id: format!("e{number}"), role, ..picture(Transport::Mqtt) };
+                if role == EvidenceRole::OriginalSealed {
+                    let key = "00ff3c5e9a1f2b4c6d8e0f1a2b3c4d5e".parse().expect("a key id");
+                    entry.redaction = Redaction { state: RedactionState::Sealed(key), persons: 0, plates: None };
+                }
+                entry
+            })
             .collect();
         let event = built_with(&step(Kind::Dumping), &all);
         check("envelope", &event);
@@ -67,12 +86,13 @@ mod tests {
 
     #[test]
     fn no_mixture_exceeds_the_schema() {
-        use EvidenceRole::{After, Before, Closed, Confirmed, During, FirstSeen, Latest, Verification};
-        let roles = [Before, FirstSeen, During, After, Confirmed, Latest, Closed, Verification].repeat(20);
+        use EvidenceRole::{After, Before, Closed, Confirmed, During, FirstSeen, Latest, OriginalSealed, Verification};
+        let roles =
+            [Before, FirstSeen, During, After, Confirmed, Latest, Closed, Verification, OriginalSealed].repeat(20);
         let schema: Value =
             serde_json::from_str(include_str!("../../contract/grid-event-1.schema.json")).expect("JSON");
         let most = schema["properties"]["evidence"]["maxItems"].as_u64().expect("a limit");
         assert_eq!(most, 64);
-        assert_eq!(ids(&roles).len(), 60);
+        assert_eq!(ids(&roles).len(), 64);
     }
 }

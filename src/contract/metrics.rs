@@ -39,6 +39,15 @@ impl Accounting {
     }
 }
 
+/// The latest row of the audit: with it, whoever keeps it can tell whether rows were changed or taken away since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditHead {
+    /// Counted from 1.
+    pub number: u64,
+    /// Of the row, hexadecimal.
+    pub sha256: String,
+}
+
 /// Counters of the gateway.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Metrics {
@@ -54,6 +63,8 @@ pub struct Metrics {
     pub outbox: Accounting,
     /// Lost messages by reason.
     pub lost: BTreeMap<String, u64>,
+    /// The latest row of the audit.
+    pub audit: AuditHead,
     /// Everything else, by name.
     pub counters: BTreeMap<String, u64>,
 }

@@ -17,6 +17,18 @@ pub struct GatewayState {
     pub at: SiteTime,
     /// Of the program.
     pub version: String,
+    /// Why no camera is watched; absent while everything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safe_mode: Option<SafeModeNote>,
+}
+
+/// The gateway only delivers what it holds, because it ended unexpectedly again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SafeModeNote {
+    /// Since when.
+    pub since: SiteTime,
+    /// In words.
+    pub reason: String,
 }
 
 impl GatewayState {

@@ -5,17 +5,17 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::camera_state::{CameraCondition, CameraState};
+use super::camera_state::{CameraCondition, CameraState, MutedKind};
 use super::catalogue::Catalogue;
 use super::command::{Command, Resync, Since};
 use super::feedback::{CaseState, Feedback};
 use super::grid_event::*;
 use super::inbound::Refused;
 use super::info::{CameraNote, InferenceNote, Info};
-use super::metrics::{Accounting, Metrics};
+use super::metrics::{Accounting, AuditHead, Metrics};
 use super::schema::document;
 use super::sequence::{Epoch, GoneRange, GoneReason, Seq, Stamp};
-use super::state::GatewayState;
+use super::state::{GatewayState, SafeModeNote};
 use super::time::SiteTime;
 use super::topics::{Channel, TopicError, Topics};
 use crate::domain::Timestamp;
@@ -135,12 +135,19 @@ pub(super) fn built_with(step: &IncidentTransition, evidence: &[EvidenceEntry]) 
     serde_json::from_slice(&GridEvent::new(step, &context).to_bytes(&stamp)).unwrap()
 }
 
+fn under_profile(step: &IncidentTransition) -> Value {
+    let mut event = built(step, Transport::Mqtt);
+    event["data"]["rule"]["profile"] = json!("market-day");
+    event
+}
+
 #[test]
 fn every_event_built_is_valid() {
     for kind in Kind::ALL {
         for transport in [Transport::Mqtt, Transport::Spool, Transport::Gone] {
             let mut step = step(kind);
             check("envelope", &built(&step, transport));
+            check("envelope", &under_profile(&step));
             (step.revision, step.phase, step.related) = (2, Phase::Updated, Some(Uuid::from_u128(EVENT.as_u128() + 1)));
             let result = VerificationResult::StillPresent;
             step.verification = Some(Verification { result, checked_at: at(9), feedback_seq: Some(3) });
@@ -173,6 +180,7 @@ fn crowding_tells_bands_and_draws_nobody() {
 fn the_examples_are_valid() {
     let example: Value = serde_json::from_str(EXAMPLE).unwrap();
     check("envelope", &example);
+    check("envelope", &serde_json::from_str(include_str!("../../contract/examples/event-signed.json")).unwrap());
     assert_eq!(example, built(&step(Kind::Encroachment), Transport::Mqtt));
     check("feedback", &serde_json::from_str(FEEDBACK).unwrap());
     let resync = include_str!("../../contract/examples/command-resync.json");
@@ -232,12 +240,15 @@ fn bad_events_are_refused() {
 fn every_other_message_is_valid() {
     let now = SiteTime::new(at(0), &zone());
     let text = str::to_owned;
-    let state =
-        GatewayState { online: true, session: text("s"), boot_id: text("b"), at: now.clone(), version: text("0.1.0") };
+    let (session, boot_id, version) = (text("s"), text("b"), text("0.1.0"));
+    let mut state = GatewayState { online: true, session, boot_id, at: now.clone(), version, safe_mode: None };
+    check("state", &json!(state));
+    state.safe_mode = Some(SafeModeNote { since: now.clone(), reason: text("it crashed 5 times in 10 minutes") });
     check("state", &json!(state));
     check("state", &json!(state.will()));
     assert!(!state.will().online);
     let camera = CameraNote { id: text("c1"), name: None, gb_device_id: None, kinds: Kind::ALL.to_vec() };
+    let signing = serde_json::from_str(include_str!("../../contract/examples/info-signing.json")).unwrap();
     let inference = InferenceNote { runtime: text("onnxruntime"), version: text("1.26"), provider: text("cpu") };
     check(
         "info",
@@ -247,18 +258,22 @@ fn every_other_message_is_valid() {
             inference,
             models: vec![ModelNote { name: text("m"), version: text("1"), sha256: "a".repeat(64) }],
             cameras: vec![camera],
-            rule_profile: text("default"),
+            rule_profile: text("market-day"),
+            rule_profile_until: Some(now.clone()),
+            profiles: vec![text("market-day")],
             catalogue_version: Catalogue::built_in().version,
             config_sha256: "b".repeat(64),
+            signing: Some(signing),
         }),
     );
     let state = CameraCondition::AuthFailed;
     let (last_frame_at, codec, size) = (Some(now.clone()), Some(text("h264")), Some([1920, 1080]));
     let (keyframe_s, analysed_pct_1h) = (Some(2.0), Some(99.5));
     let since = now.clone();
+    let muted = vec![MutedKind { kind: Kind::Dumping, until: now.clone() }];
     check(
         "camera-state",
-        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, analysed_pct_1h }),
+        &json!(CameraState { state, since, last_frame_at, codec, size, keyframe_s, muted, analysed_pct_1h }),
     );
     let outbox = Accounting { produced: 3, acknowledged: 1, pending: 2, ..Accounting::default() };
     assert!(outbox.balances());
@@ -271,6 +286,7 @@ fn every_other_message_is_valid() {
             last_seq: 3,
             outbox,
             lost: [(text("evidence_quota"), 2)].into(),
+            audit: AuditHead { number: 7, sha256: "c".repeat(64) },
             counters: [(text("looks"), 9)].into(),
         }),
     );

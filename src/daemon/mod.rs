@@ -2,53 +2,61 @@
 //!
 //! ```text
 //! start ─▶ READY=1 ─▶ every 10 s: WATCHDOG=1 if all stages move, STATUS=… ─ SIGTERM/SIGINT ─▶ STOPPING=1
-//!                                                                                                │
+//!   ▲                     │ SIGHUP: RELOADING=1                                                  │
+//!   └── store closed ◀────┴── half an hour of safe mode                                          │
 //!                                             exit ◀─ store closed ◀─ outbox sent ◀─ cameras stopped
 //! ```
 
 mod notify;
-
-use std::sync::Arc;
-use std::time::Duration;
+mod runs;
+mod service;
+mod watchdog;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
-use crate::pipeline::live::Live;
+use crate::config::{Config, ConfigErrors};
+use crate::media::workers::Program;
 use notify::{Notice, notify};
+use service::Service;
 
-/// From the signal to the exit; below the unit's `TimeoutStopSec`.
-const STOP_DEADLINE: Duration = Duration::from_secs(20);
-
-/// How often the service manager hears from us.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Reads the configuration again.
+pub type Reread<'a> = &'a dyn Fn() -> Result<Config, ConfigErrors>;
 
 /// Runs until a signal asks to stop; an error means that the program could not start, or could not
-/// stop in time.
-pub fn run(config: Config) -> anyhow::Result<()> {
+/// stop in time. Media workers are started as `workers` says; `reread` is asked at SIGHUP.
+pub fn run(config: Config, workers: Program, reread: Reread<'_>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .thread_name("worker")
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(config, workers, reread));
     // A blocking call that hangs (a disk, a decoder) must not keep the process.
-    runtime.shutdown_timeout(Duration::from_secs(2));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     served
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, workers: Program, reread: Reread<'_>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let live = Live::start(config, clock).await?;
+    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let mut service = Service::start(config, workers).await?;
     notify(&Notice::Ready);
-    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    let mut heartbeat = tokio::time::interval(watchdog::HEARTBEAT);
+    // Beats that were missed while everything was started anew say nothing.
+    heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = heartbeat.tick() => beat(&live).await,
+            _ = heartbeat.tick() => service.beat().await,
+            _ = hangup.recv() => {
+                notify(&Notice::Reloading);
+                service.reload(reread).await?;
+                notify(&Notice::Ready);
+                heartbeat.reset_immediately();
+            }
+            () = service.safe_mode_is_over() => service.leave_safe_mode().await?,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -57,22 +65,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     notify(&Notice::Stopping);
     // A second signal does not wait.
     tokio::select! {
-        stopped = tokio::time::timeout(STOP_DEADLINE, live.stop()) => {
-            stopped.context("not everything stopped in time; what was durable stays so")??;
-        }
+        stopped = service.stop() => stopped?,
         _ = interrupt.recv() => anyhow::bail!("stopped at once by a second signal"),
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// A stage that hangs withholds the ping, so that systemd restarts us; a dead camera or broker does not.
-async fn beat(live: &Live) {
-    notify(&Notice::Status(live.status_line().await));
-    let stuck = live.stuck();
-    if stuck.is_empty() {
-        notify(&Notice::Watchdog);
-    } else {
-        tracing::error!(stages = ?stuck, "a stage does not move any more; the watchdog is not fed");
-    }
 }

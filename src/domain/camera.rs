@@ -68,7 +68,7 @@ pub struct StreamInfo {
 }
 
 /// When the next picture is wanted, and how urgently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LookPlan {
     /// Not before this moment.
     pub at: Timestamp,

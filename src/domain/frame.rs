@@ -9,7 +9,7 @@ use super::detection::Detection;
 use super::scene::SceneMeasures;
 
 /// How the colour planes of a picture are coded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColorSpace {
     /// Luma uses 0–255 instead of 16–235.
     pub full_range: bool,

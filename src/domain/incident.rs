@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Timestamp;
 use super::detection::Role;
 use super::geometry::BoundingBox;
+use super::time::moved;
+use super::{SignedDuration, Timestamp};
 
 /// The three things this program looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,6 +87,8 @@ pub enum EvidenceRole {
     Closed,
     /// Asked for by the platform after handling.
     Verification,
+    /// Nobody blurred, encrypted to the township: of dumping only.
+    OriginalSealed,
 }
 
 /// Names one kept picture of one camera; unique for the camera's lifetime.
@@ -101,6 +104,8 @@ pub enum SnapshotRequest {
     Keep(SnapshotId),
     /// Keep it with nobody left to be seen in this zone: it shows crowding there.
     KeepCrowd(SnapshotId, String),
+    /// The picture just kept shows dumping: its original may be kept too, where the site seals originals.
+    KeepOriginal(SnapshotId),
     /// The named picture will not be needed.
     Discard(SnapshotId),
 }
@@ -227,4 +232,22 @@ pub struct Verification {
     pub checked_at: Timestamp,
     /// The platform's feedback number that asked, if it was feedback and not a command.
     pub feedback_seq: Option<u64>,
+}
+
+impl IncidentTransition {
+    /// The same step on a time line that runs ahead by `by`: between the box's own time and UTC.
+    #[must_use]
+    pub fn moved(self, by: SignedDuration) -> Self {
+        let to = |at| moved(at, by);
+        Self {
+            at: to(self.at),
+            first_seen: to(self.first_seen),
+            confirmed: to(self.confirmed),
+            last_seen: to(self.last_seen),
+            cleared: self.cleared.map(to),
+            evidence: self.evidence.iter().map(|e| EvidenceRef { captured_at: to(e.captured_at), ..*e }).collect(),
+            verification: self.verification.map(|v| Verification { checked_at: to(v.checked_at), ..v }),
+            ..self
+        }
+    }
 }

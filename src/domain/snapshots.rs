@@ -27,6 +27,13 @@ impl Snapshots {
         EvidenceRef { snapshot, role, captured_at: at }
     }
 
+    /// As [`Self::keep`], of dumping: its original may be worth keeping, sealed.
+    pub(crate) fn keep_with_original(&mut self, role: EvidenceRole, at: Timestamp) -> EvidenceRef {
+        let evidence = self.keep(role, at);
+        self.requests.push_back(SnapshotRequest::KeepOriginal(evidence.snapshot));
+        evidence
+    }
+
     /// As [`Self::keep`], of people who stand together in `zone`.
     pub(crate) fn keep_crowd(&mut self, zone: &str, role: EvidenceRole, at: Timestamp) -> EvidenceRef {
         let snapshot = self.name();

@@ -16,6 +16,12 @@ pub fn before(at: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| at.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
 }
 
+/// The moment, moved by `by` either way.
+#[must_use]
+pub fn moved(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
+}
+
 /// Time from `from` to `to`; zero when `to` is not later.
 #[must_use]
 pub fn elapsed(from: Timestamp, to: Timestamp) -> Duration {

@@ -8,7 +8,7 @@ use crate::domain::incident::Kind;
 use crate::evidence::make_picture;
 
 /// Pictures of the report: enough to see what went wrong.
-const REPORT_PICTURES: Evidence = Evidence { max_bytes: 80_000, max_width: 640 };
+const REPORT_PICTURES: Evidence = Evidence { max_bytes: 80_000, max_width: 640, seal_originals_to: None };
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -24,7 +24,7 @@ use crate::domain::incident::Kind;
 use crate::inference::ModelInfo;
 use crate::media::boundary::FrameSource;
 use crate::media::clip::ClipSource;
-use crate::pipeline::analyze::{CameraLoop, Timers};
+use crate::pipeline::analyze::{CameraLoop, Standing, Timers};
 use crate::pipeline::models::{manifest_of, no_model};
 use crate::pipeline::replay::{analyzer_config, scene_meter};
 use crate::pipeline::see::{Eyes, See};
@@ -165,8 +165,17 @@ fn eyes(scene: &Scene, analyzer: &CameraAnalyzer, loaded: &Loaded) -> Eyes {
 async fn drive<S: FrameSource, E: See>(source: S, eyes: E, analyzer: CameraAnalyzer, sink: Recorder) -> (Recorded, E) {
     let (_no_inputs, inputs) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let mut camera_loop =
-        CameraLoop { source, eyes, analyzer, sink, timers: Timers::Pictures, inputs, stop, idle_every: None };
+    let mut camera_loop = CameraLoop {
+        source,
+        eyes,
+        analyzer,
+        sink,
+        timers: Timers::Pictures,
+        inputs,
+        stop,
+        idle_every: None,
+        standing: Standing::default(),
+    };
     camera_loop.run().await;
     (camera_loop.sink.finish(), camera_loop.eyes)
 }

@@ -10,6 +10,7 @@ mod jpeg;
 mod mosaic;
 mod redact;
 mod rgb;
+mod seal;
 
 use sha2::{Digest, Sha256};
 
@@ -63,6 +64,25 @@ pub enum RedactionState {
     NoneNeeded,
 }
 
+/// An original that nobody on this box can open.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedOriginal {
+    /// In the age format; a JPEG inside.
+    pub bytes: Vec<u8>,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Of `bytes`, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl std::fmt::Debug for SealedOriginal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealedOriginal({}x{}, {} bytes)", self.width, self.height, self.bytes.len())
+    }
+}
+
 /// Why a picture is withheld.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvidenceError {
@@ -100,6 +120,9 @@ pub enum EvidenceError {
     /// The encoder gave up.
     #[error("cannot encode the picture as JPEG: {0}")]
     Encode(String),
+    /// No random numbers, or a recipient that is no key.
+    #[error("cannot seal the picture")]
+    Seal,
     /// Not even the smallest picture fits.
     #[error("the picture does not fit into evidence.max_bytes = {max_bytes}")]
     TooLarge {
@@ -160,6 +183,25 @@ fn redacted_picture(
         height: encoded.height,
         redaction: Redaction { persons: regions.persons, plates: regions.plates, state },
     })
+}
+
+/// The picture as it is, sealed to `recipient`; nothing of it is ever written in the clear. Private ground is blackened all the
+/// same: what must not be recorded must not be recorded for the township either. Smaller than `max_bytes` when sealed.
+pub fn seal_original(
+    frame: &Frame,
+    masks: &[Polygon],
+    recipient: &config::Recipient,
+    options: &config::Evidence,
+) -> Result<SealedOriginal, EvidenceError> {
+    let mut rgb = RgbPicture::from_frame(frame)?;
+    for mask in masks {
+        redact::blacken(&mut rgb, mask);
+    }
+    let room = config::Evidence { max_bytes: options.max_bytes.saturating_sub(seal::OVERHEAD), ..options.clone() };
+    let encoded = jpeg::encode_within(&rgb, &room)?;
+    let bytes = seal::seal(&encoded.bytes, recipient).map_err(|_| EvidenceError::Seal)?;
+    let sha256 = hexadecimal(&Sha256::digest(&bytes));
+    Ok(SealedOriginal { bytes, width: encoded.width, height: encoded.height, sha256 })
 }
 
 /// What [`make_picture`] and [`make_crowd_picture`] make unrecognisable: for measuring redaction, which must

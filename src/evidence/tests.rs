@@ -16,7 +16,7 @@ use crate::domain::detection::{Role, RoleSet};
 use crate::domain::frame::ColorSpace;
 use crate::domain::geometry::{BoundingBox, Point};
 
-const OPTIONS: config::Evidence = config::Evidence { max_bytes: 256 * 1024, max_width: 1280 };
+const OPTIONS: config::Evidence = config::Evidence { max_bytes: 256 * 1024, max_width: 1280, seal_originals_to: None };
 
 fn blank(width: u32, height: u32, [y, u, v]: [u8; 3], color: ColorSpace) -> Frame {
     let chroma = width.div_ceil(2) as usize * height.div_ceil(2) as usize;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -41,7 +42,7 @@ pub enum SourceEvent {
 }
 
 /// A change of a stream's state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamReport {
     /// The new state.
     pub state: StreamState,
@@ -108,7 +109,7 @@ pub fn without_credentials(url: &Url) -> Url {
 }
 
 /// An account on a device. Ports are left out on purpose: a lock-out is the device's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AuthKey {
     /// Host name or address, lower case.
     pub host: String,
@@ -151,7 +152,7 @@ pub trait AuthLedger: Send + Sync + fmt::Debug {
 pub const MAX_AUTH_FAILURES: u32 = 2;
 
 /// What happened to one camera's pictures since it is watched. Every loss has its reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MediaCounts {
     /// Pictures received, compressed.
     pub units: u64,
@@ -169,6 +170,23 @@ pub struct MediaCounts {
     pub replaced: u64,
     /// Connections made.
     pub sessions: u64,
+}
+
+impl std::ops::Add for MediaCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            units: self.units.saturating_add(other.units),
+            lost_packets: self.lost_packets.saturating_add(other.lost_packets),
+            oversize: self.oversize.saturating_add(other.oversize),
+            ring_dropped: self.ring_dropped.saturating_add(other.ring_dropped),
+            decoded: self.decoded.saturating_add(other.decoded),
+            decode_errors: self.decode_errors.saturating_add(other.decode_errors),
+            replaced: self.replaced.saturating_add(other.replaced),
+            sessions: self.sessions.saturating_add(other.sessions),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,11 +29,32 @@ use crate::domain::camera::{StreamInfo, StreamState};
 use crate::domain::{SignedDuration, Timestamp};
 use crate::telemetry;
 
+/// What a camera's task is at, for whoever has to find out who brought a worker down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Doing {
+    /// No bytes of the camera are being read.
+    Waiting = 0,
+    /// A session is open, or being opened.
+    Session = 1,
+    /// A picture is being decoded, or waits for it.
+    Decoding = 2,
+}
+
+/// Told whenever it changes.
+pub(super) type Notes = Arc<dyn Fn(Doing) + Send + Sync>;
+
 /// Until `stop`, the end of a clip, or for ever.
-pub(super) async fn run(camera: WatchCamera, shared: Arc<Shared>, mailbox: Arc<Mailbox>, stop: CancellationToken) {
+pub(super) async fn run(
+    camera: WatchCamera,
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    notes: Notes,
+    stop: CancellationToken,
+) {
     let span = telemetry::camera_span(&camera.id);
-    let task =
-        Task { camera, shared, mailbox, stop, state: None, info: None, last_frame_at: None, pictures_since: None };
+    let (state, info, last_frame_at, pictures_since) = (None, None, None, None);
+    let task = Task { camera, shared, mailbox, notes, stop, state, info, last_frame_at, pictures_since };
     task.run().instrument(span).await;
 }
 
@@ -41,6 +62,7 @@ struct Task {
     camera: WatchCamera,
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
+    notes: Notes,
     stop: CancellationToken,
     state: Option<(StreamState, String)>,
     info: Option<StreamInfo>,
@@ -66,8 +88,11 @@ impl Task {
         let mut backoff = Backoff::new(options.backoff_first, options.backoff_longest);
         loop {
             self.pictures_since = None;
+            (self.notes)(Doing::Session);
             // A panic over forged bytes costs this session, not the camera or its neighbours.
-            let fault = match AssertUnwindSafe(self.run_once()).catch_unwind().await {
+            let ended = AssertUnwindSafe(self.run_once()).catch_unwind().await;
+            (self.notes)(Doing::Waiting);
+            let fault = match ended {
                 Ok(Ok(End::Stopped)) => break,
                 Ok(Ok(End::ClipEnded)) => {
                     self.report(StreamState::Offline, "the clip has ended".to_owned());
@@ -165,6 +190,7 @@ impl Task {
 
     fn submit(&self, job: DecodeJob) -> Pending {
         let given = job.units.len();
+        (self.notes)(Doing::Decoding);
         Pending { outcome: self.shared.pool.submit(job), given }
     }
 
@@ -218,6 +244,7 @@ impl Task {
         selector: &mut PictureSelector,
         health: &mut Health,
     ) -> Result<(), Fault> {
+        (self.notes)(Doing::Session);
         // The decoder panicked or hangs.
         let (outcome, given) = finished.unwrap_or((Outcome { errors: 1, ..Outcome::default() }, 0));
         let window = health.window();

@@ -1,18 +1,43 @@
 //! Lets one unproven login of an account through at a time.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OwnedMutexGuard;
+use futures::future::BoxFuture;
 
 use super::boundary::{AuthKey, AuthLedger, MAX_AUTH_FAILURES};
 
-/// Guards the two attempts that an account has, for all cameras of this process.
+/// Guards the two attempts that an account has.
 ///
 /// Several cameras of one recorder share an account: without the gate they would all try a wrong
 /// password at the same moment, before any of the failures is on record.
+pub(super) trait LoginGate: Send + Sync + fmt::Debug {
+    /// Waits for this account's turn; `None` when it is stopped.
+    fn enter<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, Option<Turn>>;
+    /// Puts a refused login on record; answers how many there are.
+    fn refused<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32>;
+    /// A login worked: this account need not queue any more.
+    fn accepted<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, ()>;
+}
+
+/// Permission for one login; its outcome must be told to [`LoginGate::refused`] or
+/// [`LoginGate::accepted`] while it is held.
+pub(super) struct Turn {
+    _until_dropped: Option<Box<dyn Any + Send>>,
+}
+
+impl Turn {
+    /// Lasts as long as `guard`.
+    pub(super) fn guarded_by(guard: impl Any + Send) -> Self {
+        Self { _until_dropped: Some(Box::new(guard)) }
+    }
+}
+
+/// The gate for all cameras of this gateway, over what is on record.
 #[derive(Debug)]
-pub(super) struct LoginGate {
+pub(super) struct LedgerGate {
     ledger: Arc<dyn AuthLedger>,
     accounts: Mutex<Accounts>,
 }
@@ -23,38 +48,9 @@ struct Accounts {
     turns: BTreeMap<AuthKey, Arc<tokio::sync::Mutex<()>>>,
 }
 
-/// Permission for one login; its outcome must be told to [`LoginGate::refused`] or
-/// [`LoginGate::accepted`] while it is held.
-#[derive(Debug)]
-pub(super) struct Turn {
-    _only_one: Option<OwnedMutexGuard<()>>,
-}
-
-impl LoginGate {
+impl LedgerGate {
     pub(super) fn new(ledger: Arc<dyn AuthLedger>) -> Self {
         Self { ledger, accounts: Mutex::default() }
-    }
-
-    /// Waits for this account's turn; `None` when it is stopped.
-    pub(super) async fn enter(&self, key: &AuthKey) -> Option<Turn> {
-        let only_one = match self.turn(key) {
-            Some(turn) => Some(turn.lock_owned().await),
-            None => None,
-        };
-        (self.ledger.failures(key).await < MAX_AUTH_FAILURES).then_some(Turn { _only_one: only_one })
-    }
-
-    /// Puts a refused login on record; answers how many there are.
-    pub(super) async fn refused(&self, key: &AuthKey) -> u32 {
-        self.accounts().proven.remove(key);
-        self.ledger.record_failure(key).await
-    }
-
-    /// A login worked: this account need not queue any more.
-    pub(super) async fn accepted(&self, key: &AuthKey) {
-        if self.accounts().proven.insert(key.clone()) {
-            self.ledger.clear(key).await;
-        }
     }
 
     fn turn(&self, key: &AuthKey) -> Option<Arc<tokio::sync::Mutex<()>>> {
@@ -64,6 +60,32 @@ impl LoginGate {
 
     fn accounts(&self) -> std::sync::MutexGuard<'_, Accounts> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LoginGate for LedgerGate {
+    fn enter<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, Option<Turn>> {
+        Box::pin(async move {
+            let turn = match self.turn(key) {
+                Some(only_one) => Turn::guarded_by(only_one.lock_owned().await),
+                None => Turn { _until_dropped: None },
+            };
+            (self.ledger.failures(key).await < MAX_AUTH_FAILURES).then_some(turn)
+        })
+    }
+
+    fn refused<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, u32> {
+        self.accounts().proven.remove(key);
+        self.ledger.record_failure(key)
+    }
+
+    fn accepted<'a>(&'a self, key: &'a AuthKey) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let news = self.accounts().proven.insert(key.clone());
+            if news {
+                self.ledger.clear(key).await;
+            }
+        })
     }
 }
 
@@ -79,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn ten_cameras_with_one_wrong_password_make_two_attempts() {
-        let gate = Arc::new(LoginGate::new(Arc::new(MemoryAuthLedger::default())));
+        let gate = Arc::new(LedgerGate::new(Arc::new(MemoryAuthLedger::default())));
         let cameras = (0..10).map(|_| {
             let gate = Arc::clone(&gate);
             async move {

@@ -7,6 +7,9 @@ use std::collections::VecDeque;
 use super::access_unit::AccessUnit;
 use crate::domain::Timestamp;
 
+/// What a picture takes besides its bytes, rounded up: a flood of pictures of one byte each is bounded, too.
+pub(super) const OVERHEAD: usize = 128;
+
 /// The ring of one camera.
 #[derive(Debug)]
 pub(super) struct GopRing {
@@ -23,7 +26,7 @@ impl GopRing {
     /// Adds the newest picture; it stays even if it alone is over the bound, which the size limit of
     /// access units keeps small.
     pub(super) fn push(&mut self, unit: AccessUnit) {
-        self.bytes += unit.data.len();
+        self.bytes += cost(&unit);
         self.units.push_back(unit);
         while self.bytes > self.max_bytes && self.units.len() > 1 {
             self.drop_oldest_group();
@@ -34,7 +37,7 @@ impl GopRing {
         let next_group = self.units.iter().skip(1).position(|unit| unit.keyframe);
         let count = next_group.map_or(1, |index| index + 1);
         for unit in self.units.drain(..count) {
-            self.bytes -= unit.data.len();
+            self.bytes -= cost(&unit);
         }
     }
 
@@ -68,9 +71,13 @@ impl GopRing {
 
     /// Whether the group being received leaves room for as much again.
     pub(super) fn group_fits(&self) -> bool {
-        let group: usize = self.units.iter().rev().take_while(|unit| !unit.keyframe).map(|unit| unit.data.len()).sum();
+        let group: usize = self.units.iter().rev().take_while(|unit| !unit.keyframe).map(cost).sum();
         group <= self.max_bytes / 2
     }
+}
+
+fn cost(unit: &AccessUnit) -> usize {
+    unit.data.len() + OVERHEAD
 }
 
 #[cfg(test)]
@@ -87,7 +94,7 @@ mod tests {
 
     #[test]
     fn whole_groups_go_first() {
-        let mut ring = GopRing::new(100);
+        let mut ring = GopRing::new(10 * (10 + OVERHEAD));
         for seq in 0..10 {
             ring.push(unit(seq, seq % 5 == 0, 10));
         }
@@ -99,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_single_long_group_loses_its_head() {
-        let mut ring = GopRing::new(100);
+        let mut ring = GopRing::new(10 * (10 + OVERHEAD));
         for seq in 0..30 {
             ring.push(unit(seq, seq == 0, 10));
         }
@@ -111,11 +118,11 @@ mod tests {
     proptest! {
         #[test]
         fn stays_within_its_bound(units in prop::collection::vec((any::<bool>(), 1usize..60), 1..200)) {
-            let mut ring = GopRing::new(100);
+            let mut ring = GopRing::new(10 * (10 + OVERHEAD));
             for (seq, (keyframe, bytes)) in units.into_iter().enumerate() {
                 ring.push(unit(seq as u64, keyframe, bytes));
-                prop_assert!(ring.bytes <= 100);
-                prop_assert_eq!(ring.bytes, ring.units.iter().map(|unit| unit.data.len()).sum::<usize>());
+                prop_assert!(ring.bytes <= 10 * (10 + OVERHEAD));
+                prop_assert_eq!(ring.bytes, ring.units.iter().map(cost).sum::<usize>());
             }
         }
     }

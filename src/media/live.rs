@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::boundary::{AuthLedger, FrameSource, MediaCounts, SourceEvent, WatchCamera};
-use super::camera;
+use super::camera::{self, Notes};
 use super::decoder;
-use super::gate::LoginGate;
+use super::gate::{LedgerGate, LoginGate};
 pub use super::mailbox::CountsHandle;
 use super::mailbox::Mailbox;
 use super::pool::DecodePool;
@@ -17,7 +18,7 @@ use crate::clock::Clock;
 use crate::domain::camera::LookPlan;
 
 /// Limits and patience. The defaults are for real cameras; tests shorten them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MediaOptions {
     /// Threads of the decode pool.
     pub decode_threads: usize,
@@ -73,7 +74,7 @@ impl Default for MediaOptions {
 pub(super) struct Shared {
     pub(super) options: MediaOptions,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) gate: LoginGate,
+    pub(super) gate: Arc<dyn LoginGate>,
     pub(super) pool: DecodePool,
 }
 
@@ -81,11 +82,11 @@ impl Shared {
     pub(super) fn start(
         options: MediaOptions,
         clock: Arc<dyn Clock>,
-        auth: Arc<dyn AuthLedger>,
+        gate: Arc<dyn LoginGate>,
     ) -> std::io::Result<Self> {
         decoder::silence_log();
         let pool = DecodePool::start(options.decode_threads, options.decode_timeout, &clock)?;
-        Ok(Self { options, clock, gate: LoginGate::new(auth), pool })
+        Ok(Self { options, clock, gate, pool })
     }
 }
 
@@ -99,7 +100,8 @@ async fn watch_over(shared: Arc<Shared>) {
     }
 }
 
-/// Everything that reads cameras. Owns one task per watched camera and the decode threads.
+/// Everything that reads cameras, in this process: in a media worker, in tests, and where somebody watches
+/// a single camera. Owns one task per watched camera and the decode threads.
 #[derive(Debug)]
 pub struct Media {
     shared: Arc<Shared>,
@@ -110,7 +112,15 @@ pub struct Media {
 impl Media {
     /// Starts the decode pool; fails if the system gives no threads. Call it within a tokio runtime.
     pub fn start(options: MediaOptions, clock: Arc<dyn Clock>, auth: Arc<dyn AuthLedger>) -> std::io::Result<Self> {
-        let shared = Shared::start(options, clock, auth)?;
+        Self::start_behind(Arc::new(LedgerGate::new(auth)), options, clock)
+    }
+
+    pub(super) fn start_behind(
+        gate: Arc<dyn LoginGate>,
+        options: MediaOptions,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
+        let shared = Shared::start(options, clock, gate)?;
         let (shared, tasks, stop) = (Arc::new(shared), TaskTracker::new(), CancellationToken::new());
         tasks.spawn(stop.clone().run_until_cancelled_owned(watch_over(Arc::clone(&shared))));
         Ok(Self { shared, tasks, stop })
@@ -123,10 +133,15 @@ impl Media {
     #[must_use]
     pub fn watch(&self, camera: WatchCamera) -> CameraSource {
         let mailbox = Arc::new(Mailbox::default());
-        let stop = self.stop.child_token();
-        let task = camera::run(camera, Arc::clone(&self.shared), Arc::clone(&mailbox), stop.clone());
-        self.tasks.spawn(task);
+        let stop = self.watch_into(camera, &mailbox, Arc::new(|_| {}));
         CameraSource { mailbox, stop }
+    }
+
+    /// As `watch`, into a mailbox of the caller's, who is told what the camera's task is at.
+    pub(super) fn watch_into(&self, camera: WatchCamera, mailbox: &Arc<Mailbox>, notes: Notes) -> CancellationToken {
+        let stop = self.stop.child_token();
+        self.tasks.spawn(camera::run(camera, Arc::clone(&self.shared), Arc::clone(mailbox), notes, stop.clone()));
+        stop
     }
 
     /// Whether every decode thread, the replacements included, hangs in a picture: no camera gets a frame
@@ -166,6 +181,10 @@ pub struct CameraSource {
 }
 
 impl CameraSource {
+    pub(super) fn new(mailbox: Arc<Mailbox>, stop: CancellationToken) -> Self {
+        Self { mailbox, stop }
+    }
+
     /// What happened to this camera's pictures so far.
     #[must_use]
     pub fn counts(&self) -> MediaCounts {
@@ -181,7 +200,7 @@ impl CameraSource {
 
 impl FrameSource for CameraSource {
     async fn next(&mut self, plan: LookPlan) -> SourceEvent {
-        self.mailbox.next(plan).await
+        self.mailbox.next(Some(plan)).await
     }
 }
 

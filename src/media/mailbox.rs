@@ -83,6 +83,10 @@ impl Mailbox {
         change(&mut self.counts.lock());
     }
 
+    pub(super) fn set_counts(&self, counts: MediaCounts) {
+        *self.counts.lock() = counts;
+    }
+
     pub(super) fn counts(&self) -> &CountsHandle {
         &self.counts
     }
@@ -97,9 +101,11 @@ impl Mailbox {
         self.asked.notified().await;
     }
 
-    /// The next message. Cancel-safe.
-    pub(super) async fn next(&self, plan: LookPlan) -> SourceEvent {
-        self.ask(plan);
+    /// The next message; without a plan, no frame is asked for. Cancel-safe.
+    pub(super) async fn next(&self, plan: Option<LookPlan>) -> SourceEvent {
+        if let Some(plan) = plan {
+            self.ask(plan);
+        }
         loop {
             if let Some(event) = self.try_take() {
                 return event;
@@ -169,7 +175,7 @@ mod tests {
 
     /// Asks, and cancels the call if there is no answer yet.
     fn poll(mailbox: &Mailbox, plan: LookPlan) -> Option<SourceEvent> {
-        mailbox.next(plan).now_or_never()
+        mailbox.next(Some(plan)).now_or_never()
     }
 
     fn second_of(event: Option<SourceEvent>) -> Option<i64> {

@@ -1,9 +1,12 @@
 //! Everything that touches a camera's bytes. Other folders see `boundary`, and the entry points
-//! `live::Media`, `clip::ClipSource`, `probe::probe` and `auth`; no type of the RTSP or decoding
-//! library appears in their signatures.
+//! `workers::Workers`, `worker::run`, `live::Media`, `clip::ClipSource`, `probe::probe` and `auth`; no type
+//! of the RTSP or decoding library appears in their signatures.
 //!
 //! ```text
 //! rtsp │ file ──AccessUnit──▶ camera (one task each: ring, rate, health) ──DecodeJob──▶ pool ──▶ mailbox ──▶ FrameSource
+//!
+//! gateway:  FrameSource ◀── mailbox ◀── workers ─┬─ wire ─▶ worker (a process, its rights given up): all of the above
+//!                                                └─ wire ─▶ worker …
 //! ```
 
 pub mod auth;
@@ -54,3 +57,9 @@ mod session;
 mod sps;
 #[cfg(feature = "ffmpeg")]
 mod stream_clock;
+#[cfg(feature = "ffmpeg")]
+mod wire;
+#[cfg(feature = "ffmpeg")]
+pub mod worker;
+#[cfg(feature = "ffmpeg")]
+pub mod workers;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::boundary::{AuthLedger, ResolvedSource, without_credentials};
 use super::challenge;
+use super::gate::LedgerGate;
 use super::ingest::{Fault, StreamParameters};
 use super::live::{MediaOptions, Shared};
 use super::selector::{PictureSelector, Request};
@@ -74,7 +75,8 @@ pub async fn probe(
         ResolvedSource::File { path, .. } => path.display().to_string(),
     };
     let fail = |fault: Fault| ProbeError { source_name: source_name.clone(), state: fault.state, detail: fault.detail };
-    let shared = Shared::start(options, clock, auth).map_err(|error| fail(Fault::offline(error.to_string())))?;
+    let shared = Shared::start(options, clock, Arc::new(LedgerGate::new(auth)))
+        .map_err(|error| fail(Fault::offline(error.to_string())))?;
     let authentication = match &source {
         ResolvedSource::Rtsp { url, .. } => Some(challenge::ask(url, shared.options.request_timeout).await),
         ResolvedSource::File { .. } => None,

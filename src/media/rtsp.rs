@@ -66,7 +66,7 @@ impl fmt::Debug for RtspSession {
 pub(super) async fn open(
     login: &Login,
     limits: Limits,
-    gate: &LoginGate,
+    gate: &dyn LoginGate,
     clock: Arc<dyn Clock>,
 ) -> Result<RtspSession, Fault> {
     match open_over(login, login.transport, limits, gate, &clock).await {
@@ -92,7 +92,7 @@ async fn open_over(
     login: &Login,
     transport: Transport,
     limits: Limits,
-    gate: &LoginGate,
+    gate: &dyn LoginGate,
     clock: &Arc<dyn Clock>,
 ) -> Result<RtspSession, Refused> {
     let url = without_credentials(&login.url);

@@ -183,6 +183,7 @@ mod tests {
 
     use super::*;
     use crate::media::access_unit::Codec;
+    use crate::media::gop_ring::OVERHEAD;
 
     const GAP_US: i64 = 100_000;
 
@@ -303,7 +304,7 @@ mod tests {
 
     #[test]
     fn pictures_that_left_the_ring_too_early_are_counted() {
-        let mut selector = selector(DecodeMode::Continuous, 100);
+        let mut selector = selector(DecodeMode::Continuous, 10 * (10 + OVERHEAD));
         receive(&mut selector, 0, true);
         assert!(run(&mut selector, plan(0), 0).is_some());
         (1..=30).for_each(|number| receive(&mut selector, number, false));

@@ -35,7 +35,7 @@ impl Session {
                     teardown_timeout: options.teardown_timeout,
                     max_pixels: options.max_pixels,
                 };
-                rtsp::open(&login, limits, &shared.gate, clock).await.map(Self::Rtsp)
+                rtsp::open(&login, limits, shared.gate.as_ref(), clock).await.map(Self::Rtsp)
             }
             ResolvedSource::File { path, repeat } => {
                 FilePlayer::open(path.clone(), *repeat, options.max_pixels, clock).await.map(Self::File)

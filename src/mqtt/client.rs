@@ -15,11 +15,12 @@ use super::message::Connected;
 use super::options::{Credentials, LinkOptions, Renew};
 use super::session::NothingInFlight;
 use super::tls;
+use super::trusted_time::TrustedTime;
 
 /// Probes of an idle line between two keep-alive times of TCP.
 const TCP_PROBE_INTERVAL: Duration = Duration::from_secs(10);
-/// Bytes that the kernel could not deliver for this long end the connection.
-const TCP_USER_TIMEOUT_MS: u32 = 60_000;
+/// Bytes that the kernel could not deliver for this long end the connection, however many messages wait for theirs.
+const TCP_USER_TIMEOUT_MS: u32 = 30_000;
 
 /// What lasts longer than the connection.
 pub(super) enum Session {
@@ -39,6 +40,8 @@ pub(super) struct Link {
     pub(super) messages: mpsc::Receiver<Publish>,
     pub(super) granted: Connected,
     pub(super) encrypted: bool,
+    /// Of the credentials that it was made with.
+    made_with: [u8; 32],
 }
 
 /// Acknowledges one message on the connection that it came by.
@@ -96,7 +99,8 @@ pub(super) async fn open(options: &LinkOptions, session: Session) -> Result<Link
         };
         LinkFault::of_connection(&address, &error)
     });
-    Ok(Link { client, driver, messages, granted, encrypted: credentials.tls.is_some() })
+    let (encrypted, made_with) = (credentials.tls.is_some(), credentials.fingerprint());
+    Ok(Link { client, driver, messages, granted, encrypted, made_with })
 }
 
 impl Link {
@@ -112,8 +116,29 @@ impl Link {
         }
     }
 
+    /// Whether the files of certificates, keys and password hold others by now than those that this connection was made
+    /// with. What cannot be used is left aside: files may be in the middle of being replaced.
+    pub(super) fn is_outdated(&self, options: &LinkOptions) -> bool {
+        let usable = credentials(options).and_then(|credentials| match &credentials.tls {
+            Some(tls) => tls::client_config(tls, TrustedTime::new(None)).map(|_| credentials),
+            None => Ok(credentials),
+        });
+        match usable {
+            Ok(credentials) => credentials.fingerprint() != self.made_with,
+            Err(why) => {
+                tracing::warn!(why, "certificates or password of the broker cannot be used; this connection stands");
+                false
+            }
+        }
+    }
+
     /// Says goodbye, so that the broker publishes no will; gives up after `patience`.
     pub(super) async fn close(mut self, patience: Duration) {
+        self.say_goodbye(patience).await;
+    }
+
+    /// As [`Self::close`]; nothing is to be asked of the connection afterwards.
+    pub(super) async fn say_goodbye(&mut self, patience: Duration) {
         if self.client.try_disconnect_with_timeout(patience).is_err() {
             return;
         }
@@ -121,6 +146,13 @@ impl Link {
             tracing::debug!("the broker did not let us say goodbye");
         }
     }
+}
+
+/// Ticks for the first time after `period`.
+pub(super) fn interval_after(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 fn credentials(options: &LinkOptions) -> Result<Credentials, String> {
@@ -145,7 +177,11 @@ fn mqtt_options(options: &LinkOptions, credentials: &Credentials, session: Sessi
         (None, _) => {}
     }
     if let Some(tls) = &credentials.tls {
-        mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client_config(tls)?)));
+        let time = TrustedTime::new(options.surely_over.clone());
+        if let Some(suspect) = time.suspect() {
+            tracing::warn!(suspect, "the time is suspect, and with it what is said of the broker's certificate");
+        }
+        mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client_config(tls, time)?)));
     }
     let idle = options.keep_alive.max(TCP_PROBE_INTERVAL);
     mqtt.set_socket_connector(move |address, network| async move {

@@ -15,9 +15,10 @@ use rumqttc::{
     SubscribeNoticeError,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::client::{Link, Receipt, Session, open};
+use super::client::{Link, Receipt, Session, interval_after, open};
 use super::fault::{FaultKind, LinkFault, subscription_refusal};
 use super::flight::{Answer, Flight};
 use super::message::{Connected, Incoming};
@@ -25,8 +26,14 @@ use super::options::LinkOptions;
 use super::uplink::Births;
 use crate::domain::backoff::Backoff;
 
+/// How long saying goodbye may take before a connection that is made anew.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// Messages received and not taken by the consumer; more stay in the socket.
 const MOST_WAITING: usize = 256;
+
+/// How long the broker is asked to keep what comes for us while we are away.
+pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the broker says for us when we are gone without a goodbye; retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +78,7 @@ impl DownlinkOptions {
             will: None,
             hello: Arc::new(Vec::new),
             farewell: Arc::new(Vec::new),
-            session_expiry: Duration::from_secs(7 * 24 * 3600),
+            session_expiry: SESSION_EXPIRY,
             receive_max: 32,
         }
     }
@@ -123,7 +130,7 @@ impl Downlink {
     pub fn start(options: DownlinkOptions) -> Self {
         let (sender, events) = mpsc::channel(usize::from(options.receive_max.max(1)));
         let (stop, stopped) = oneshot::channel();
-        let task = Task { options, events: sender, stop: stopped };
+        let task = Task { options, events: sender, stop: stopped, stood: false };
         Self { events, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
     }
 
@@ -149,6 +156,8 @@ struct Task {
     options: DownlinkOptions,
     events: mpsc::Sender<DownlinkEvent>,
     stop: oneshot::Receiver<Duration>,
+    /// The connection lasted long enough to have proved healthy.
+    stood: bool,
 }
 
 impl Task {
@@ -162,10 +171,7 @@ impl Task {
                 _ = &mut self.stop => return,
             }
             let Some(fault) = self.run_once(&mut backoff).await else { return };
-            wait = backoff.next_delay(rand::random());
-            if fault.calls_for_a_pause() {
-                wait = wait.max(self.options.link.refused_pause);
-            }
+            wait = self.options.link.wait_after(&fault, std::mem::take(&mut self.stood), &mut backoff);
             self.emit(DownlinkEvent::Disconnected { fault, retry_in: wait }).await;
         }
     }
@@ -209,7 +215,7 @@ impl Task {
     async fn converse(
         &mut self,
         mut link: Link,
-        mut backlog: VecDeque<Publish>,
+        mut backlog: VecDeque<(Instant, Publish)>,
         backoff: &mut Backoff,
     ) -> Option<LinkFault> {
         let address = self.options.link.address();
@@ -218,6 +224,7 @@ impl Task {
         let mut proved = false;
         let mut flight = Flight::new(&self.options.link, &link.granted);
         let mut hello: VecDeque<_> = (self.options.hello)().into();
+        let mut renew = interval_after(self.options.link.renew_every);
         loop {
             while flight.has_room() {
                 let Some(publication) = hello.pop_front() else { break };
@@ -229,9 +236,14 @@ impl Task {
                     Some(answer) => note(Some(answer)),
                     None => return Some(LinkFault::unanswered(&address, self.options.link.ack_deadline)),
                 },
-                Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
+                Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back((Instant::now(), message)),
                 permit = self.events.reserve(), if !backlog.is_empty() => hand_on(&link.client, permit, &mut backlog),
-                () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
+                _ = renew.tick() => if link.is_outdated(&self.options.link) {
+                    // The session stays, and what comes meanwhile waits in it.
+                    link.close(GOODBYE).await;
+                    return Some(LinkFault::renewed(&address));
+                },
+                () = &mut healthy, if !proved => { proved = true; self.stood = true; backoff.reset(); }
                 patience = &mut self.stop => {
                     self.leave(link, flight, patience.unwrap_or_default()).await;
                     return None;
@@ -273,7 +285,7 @@ impl Task {
 async fn subscribe(
     link: &mut Link,
     options: &DownlinkOptions,
-    backlog: &mut VecDeque<Publish>,
+    backlog: &mut VecDeque<(Instant, Publish)>,
     events: &mpsc::Sender<DownlinkEvent>,
 ) -> Result<SubAck, LinkFault> {
     let address = options.link.address();
@@ -294,7 +306,7 @@ async fn subscribe(
             suback = &mut suback => {
                 return suback.map_err(|error: SubscribeNoticeError| broken(error.to_string()));
             }
-            Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back(message),
+            Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back((Instant::now(), message)),
             // The answer may come behind more of the session's messages than we hold: mosquitto sends them all.
             permit = events.reserve(), if backlog.len() == MOST_WAITING => hand_on(&link.client, permit, backlog),
             () = &mut deadline => return Err(LinkFault::unanswered(&address, options.link.ack_deadline)),
@@ -306,11 +318,11 @@ async fn subscribe(
 fn hand_on(
     client: &AsyncClient,
     permit: Result<mpsc::Permit<'_, DownlinkEvent>, mpsc::error::SendError<()>>,
-    backlog: &mut VecDeque<Publish>,
+    backlog: &mut VecDeque<(Instant, Publish)>,
 ) {
-    if let (Ok(permit), Some(message)) = (permit, backlog.pop_front()) {
+    if let (Ok(permit), Some((came, message))) = (permit, backlog.pop_front()) {
         let receipt = Receipt::for_message(client, &message);
-        permit.send(DownlinkEvent::Message(incoming(message, receipt)));
+        permit.send(DownlinkEvent::Message(incoming(message, came, receipt)));
     }
 }
 
@@ -333,7 +345,7 @@ fn last_will(will: Will) -> LastWill {
     LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, true, Some(properties))
 }
 
-fn incoming(message: Publish, receipt: Option<Receipt>) -> Incoming {
+fn incoming(message: Publish, came: Instant, receipt: Option<Receipt>) -> Incoming {
     let properties = message.properties.unwrap_or_default();
     Incoming {
         topic: String::from_utf8_lossy(&message.topic).into_owned(),
@@ -344,6 +356,7 @@ fn incoming(message: Publish, receipt: Option<Receipt>) -> Incoming {
         expiry: properties.message_expiry_interval.map(|seconds| Duration::from_secs(u64::from(seconds))),
         retain: message.retain,
         duplicate: message.dup,
+        came,
         receipt,
     }
 }

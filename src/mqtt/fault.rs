@@ -46,6 +46,8 @@ pub enum FaultKind {
     TakenOver,
     /// What came was not MQTT 5 as the standard has it.
     Protocol,
+    /// Certificates or password were replaced in their files: the connection is made anew with them.
+    Renewed,
     /// We were told to stop.
     Stopped,
 }
@@ -61,6 +63,10 @@ impl LinkFault {
 
     pub(super) fn stopped(address: &str) -> Self {
         Self::new(address, FaultKind::Stopped, "stopped")
+    }
+
+    pub(super) fn renewed(address: &str) -> Self {
+        Self::new(address, FaultKind::Renewed, "certificates or password were replaced: connecting anew with them")
     }
 
     /// Trying again soon would lock an account or fight with a twin.
@@ -146,6 +152,12 @@ fn of_disconnect(code: DisconnectReasonCode, said: Option<&str>) -> (FaultKind, 
         Code::ServerShuttingDown => (FaultKind::Unavailable, "is shutting down"),
         Code::KeepAliveTimeout => (FaultKind::Silent, "heard nothing from us within the keep-alive time"),
         Code::AdministrativeAction => (FaultKind::Unavailable, "was told to end the connection"),
+        // Said of all that we sent, not of a message.
+        Code::QuotaExceeded => (FaultKind::Unavailable, "a quota is exceeded"),
+        Code::MessageRateTooHigh => (FaultKind::Unavailable, "gets messages too fast from us"),
+        Code::ConnectionRateExceeded => (FaultKind::Unavailable, "takes no more connections now"),
+        Code::MaximumConnectTime => (FaultKind::Unavailable, "ends connections after a time"),
+        Code::UseAnotherServer | Code::ServerMoved => (FaultKind::Unavailable, "sends us to another server"),
         Code::PacketTooLarge => (FaultKind::Protocol, "a packet was too large for it"),
         other => {
             let said = said.map_or(String::new(), |said| format!(", it says: {said}"));

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::message::{Connected, Publication, Qos, Refusal, RefusalKind};
 use super::options::LinkOptions;
+use super::rate::{Departure, LineRate};
 
 /// What became of one publication.
 pub(super) enum Answer {
@@ -30,7 +31,9 @@ pub(super) struct Flight {
     window: usize,
     max_packet_size: Option<u32>,
     ack_deadline: Duration,
-    slowest_line: usize,
+    slowest_line: u32,
+    opened: Instant,
+    rate: LineRate,
     next_serial: u64,
     unanswered: BTreeMap<u64, Unanswered>,
     notices: FuturesUnordered<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
@@ -40,6 +43,7 @@ struct Unanswered {
     token: u64,
     topic: String,
     bytes: usize,
+    departure: Departure,
     deadline: Instant,
 }
 
@@ -49,7 +53,9 @@ impl Flight {
             window: usize::from(options.window.min(granted.receive_max).max(1)),
             max_packet_size: granted.max_packet_size,
             ack_deadline: options.ack_deadline,
-            slowest_line: options.slowest_line.max(1) as usize,
+            slowest_line: options.slowest_line.max(1),
+            opened: Instant::now(),
+            rate: LineRate::default(),
             next_serial: 0,
             unanswered: BTreeMap::new(),
             notices: FuturesUnordered::new(),
@@ -62,6 +68,18 @@ impl Flight {
 
     pub(super) fn is_empty(&self) -> bool {
         self.unanswered.is_empty()
+    }
+
+    /// Bytes a second that the broker acknowledges on this connection; 0 as long as nothing is known.
+    pub(super) fn line_rate(&self) -> u32 {
+        self.rate.bytes_per_s()
+    }
+
+    /// Time that bytes on their way may take: at a quarter of the speed seen on this connection, and never less than
+    /// the slowest line that is not taken for a dead one.
+    fn line_time(&self, bytes: usize) -> Duration {
+        let speed = self.slowest_line.max(self.rate.bytes_per_s() / 4);
+        Duration::from_millis(bytes as u64 * 1000 / u64::from(speed))
     }
 
     /// Gives the message to the connection, or answers at once why not.
@@ -84,10 +102,10 @@ impl Flight {
                 let serial = self.next_serial;
                 self.next_serial += 1;
                 let bytes = size + self.unanswered.values().map(|other| other.bytes).sum::<usize>();
-                let line_time = Duration::from_secs((bytes / self.slowest_line) as u64);
-                let deadline = Instant::now() + self.ack_deadline + line_time;
-                self.unanswered
-                    .insert(serial, Unanswered { token: *token, topic: publication.topic, bytes: size, deadline });
+                let deadline = Instant::now() + self.ack_deadline + self.line_time(bytes);
+                let departure = self.rate.departs(self.opened.elapsed());
+                let (token, topic) = (*token, publication.topic);
+                self.unanswered.insert(serial, Unanswered { token, topic, bytes: size, departure, deadline });
                 self.notices.push(Box::pin(async move { (serial, notice.wait_async().await) }));
                 None
             }
@@ -127,7 +145,10 @@ impl Flight {
     }
 
     fn settle(&mut self, (serial, result): Outcome, suspect: bool) -> Option<Answer> {
-        let Unanswered { token, topic, .. } = self.unanswered.remove(&serial)?;
+        let Unanswered { token, topic, bytes, departure, .. } = self.unanswered.remove(&serial)?;
+        if let Ok(PublishResult::Qos1(_)) = &result {
+            self.rate.arrived(departure, bytes, self.opened.elapsed());
+        }
         Some(match result {
             Ok(PublishResult::Qos1(puback)) => match refusal(&puback) {
                 None => Answer::Acknowledged(token),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 /// Delivery guarantee; the third of MQTT is not used: our own outbox does better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,10 +141,17 @@ pub struct Incoming {
     pub retain: bool,
     /// May have been delivered before.
     pub duplicate: bool,
+    pub(super) came: Instant,
     pub(super) receipt: Option<super::client::Receipt>,
 }
 
 impl Incoming {
+    /// Time since it came: its life goes on while it waits here.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.came.elapsed()
+    }
+
     /// Tells the broker that it may forget the message. Call it when the message's effect is durable:
     /// one that is dropped unacknowledged comes again with the next connection. The same happens when
     /// the connection it came by is gone.

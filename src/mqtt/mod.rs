@@ -15,13 +15,15 @@ mod fault;
 mod flight;
 mod message;
 mod options;
+mod rate;
 mod session;
 mod tls;
+mod trusted_time;
 mod uplink;
 
 pub use check::{BrokerReport, Grant, check_broker};
-pub use downlink::{Downlink, DownlinkEvent, DownlinkOptions, Will};
+pub use downlink::{Downlink, DownlinkEvent, DownlinkOptions, SESSION_EXPIRY, Will};
 pub use fault::{FaultKind, LinkFault};
 pub use message::{Connected, Incoming, Publication, Qos, Refusal, RefusalKind};
-pub use options::{ClientIdentity, Credentials, LinkOptions, Renew, ResolvedTls};
+pub use options::{ClientIdentity, Credentials, LinkOptions, Renew, ResolvedTls, SurelyOver};
 pub use uplink::{Births, SendError, Uplink, UplinkEvent};

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
+use super::fault::{FaultKind, LinkFault};
 use crate::config::model::Secret;
+use crate::domain::Timestamp;
+use crate::domain::backoff::Backoff;
 
 /// One connection to a broker. Times are settable for tests; [`LinkOptions::new`] has the ones for use.
 #[derive(Debug, Clone)]
@@ -23,6 +28,11 @@ pub struct LinkOptions {
     /// Asked before each attempt; its answer replaces `password` and `tls`, so that what was rotated in its
     /// files is used without a restart.
     pub renew: Option<Renew>,
+    /// Whether the answer of `renew` has changed is looked at this often; a connection that was made with another one
+    /// is given up and made anew.
+    pub renew_every: Duration,
+    /// A time that is surely over: certificates are not judged as of an earlier one, whatever the system's clock says.
+    pub surely_over: Option<SurelyOver>,
     /// Time between pings, whole seconds.
     pub keep_alive: Duration,
     /// Name resolution, TCP, TLS and CONNACK together.
@@ -30,7 +40,8 @@ pub struct LinkOptions {
     /// A message unanswered for this long, plus the time that the bytes before it may take, means that
     /// the connection is dead.
     pub ack_deadline: Duration,
-    /// The slowest line that is not taken for a dead one, in bytes a second.
+    /// The slowest line that is not taken for a dead one, in bytes a second. A faster one is given four times the time
+    /// that it took before.
     pub slowest_line: u32,
     /// Unanswered messages at once; the broker's receive maximum may lower it.
     pub window: u16,
@@ -42,6 +53,9 @@ pub struct LinkOptions {
     pub refused_pause: Duration,
     /// A connection that lasted this long starts the waits anew.
     pub healthy_after: Duration,
+    /// A broker that ends a connection which stood for `healthy_after` may have ended those of a whole county: the next
+    /// attempt is spread over this time.
+    pub spread_after_end: Duration,
     /// The first attempt is spread over this time: a whole village gets its power back at once.
     pub first_attempt_within: Duration,
     /// Largest packet taken from the broker, in bytes.
@@ -52,6 +66,16 @@ pub struct LinkOptions {
 #[derive(Clone)]
 pub struct Renew(pub Arc<dyn Fn() -> Result<Credentials, String> + Send + Sync>);
 
+/// Tells a time that is surely over, such as the last one that was known to be right.
+#[derive(Clone)]
+pub struct SurelyOver(pub Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl std::fmt::Debug for SurelyOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SurelyOver(_)")
+    }
+}
+
 /// What may be rotated while we run.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
@@ -59,6 +83,27 @@ pub struct Credentials {
     pub password: Option<Secret>,
     /// As in [`LinkOptions::tls`].
     pub tls: Option<ResolvedTls>,
+}
+
+impl Credentials {
+    /// Tells whether two are the same, and nothing of what they are.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let tls = self.tls.as_ref();
+        let client = tls.and_then(|tls| tls.client.as_ref());
+        let parts = [
+            self.password.as_ref().map(|password| password.expose().as_bytes()),
+            tls.map(|_| &[][..]),
+            tls.and_then(|tls| tls.ca.as_deref()),
+            client.map(|client| client.cert.as_slice()),
+            client.map(|client| client.key.expose().as_bytes()),
+        ];
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            digest.update(part.unwrap_or_default());
+        }
+        digest.finalize().into()
+    }
 }
 
 impl std::fmt::Debug for Renew {
@@ -112,6 +157,8 @@ impl LinkOptions {
             password: None,
             tls: None,
             renew: None,
+            renew_every: Duration::from_secs(60),
+            surely_over: None,
             keep_alive: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             ack_deadline: Duration::from_secs(30),
@@ -121,9 +168,22 @@ impl LinkOptions {
             backoff_longest: Duration::from_secs(300),
             refused_pause: Duration::from_secs(60),
             healthy_after: Duration::from_secs(60),
+            spread_after_end: Duration::ZERO,
             first_attempt_within: Duration::ZERO,
             max_incoming_bytes: 64 * 1024,
         }
+    }
+
+    /// How long to wait after `fault`; `stood`: the connection had lasted for `healthy_after`.
+    pub(super) fn wait_after(&self, fault: &LinkFault, stood: bool, backoff: &mut Backoff) -> Duration {
+        let wait = match fault.kind {
+            FaultKind::Renewed => return Duration::ZERO,
+            FaultKind::Closed | FaultKind::Unavailable if stood => {
+                backoff.delay_after_end_for_all(self.spread_after_end, rand::random())
+            }
+            _ => backoff.next_delay(rand::random()),
+        };
+        if fault.calls_for_a_pause() { wait.max(self.refused_pause) } else { wait }
     }
 
     /// `host:port`, for messages.

@@ -8,11 +8,12 @@ use rumqttc::tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::fault::tls_words;
 use super::options::{ClientIdentity, ResolvedTls};
+use super::trusted_time::TrustedTime;
 
 /// The configuration of one connection; the error is in words, without the address.
-pub(super) fn client_config(tls: &ResolvedTls) -> Result<Arc<ClientConfig>, String> {
+pub(super) fn client_config(tls: &ResolvedTls, time: TrustedTime) -> Result<Arc<ClientConfig>, String> {
     let roots = roots(tls.ca.as_deref())?;
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+    let config = ClientConfig::builder_with_details(Arc::new(crypto::ring::default_provider()), Arc::new(time))
         .with_safe_default_protocol_versions()
         .map_err(|error| tls_words(&error))?
         .with_root_certificates(roots);
@@ -59,7 +60,7 @@ mod tests {
     #[test]
     fn says_which_file_is_bad() {
         let bad_ca = ResolvedTls { ca: Some(b"nonsense".to_vec()), client: None };
-        assert_eq!(client_config(&bad_ca).unwrap_err(), "ca_file: holds no certificate in PEM");
+        assert_eq!(client_config(&bad_ca, TrustedTime::new(None)).unwrap_err(), "ca_file: holds no certificate in PEM");
         let secret = "-----BEGIN NOTHING-----".to_owned();
         let tls = ResolvedTls {
             ca: None,

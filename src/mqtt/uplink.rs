@@ -15,13 +15,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::client::{Link, Session, open};
+use super::client::{Link, Session, interval_after, open};
 use super::fault::LinkFault;
 use super::flight::{Answer, Flight};
 use super::message::{Connected, Publication, Refusal};
@@ -87,6 +87,7 @@ pub struct Uplink {
     queue: mpsc::Sender<Publication>,
     events: mpsc::Receiver<UplinkEvent>,
     online: Arc<AtomicBool>,
+    line_rate: Arc<AtomicU32>,
     stop: oneshot::Sender<Duration>,
     task: AbortOnDropHandle<()>,
 }
@@ -99,16 +100,18 @@ impl Uplink {
         let (queue, publications) = mpsc::channel(window);
         let (event_sender, events) = mpsc::channel(4 * window);
         let (stop, stopped) = oneshot::channel();
-        let online = Arc::new(AtomicBool::new(false));
+        let (online, line_rate) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let task = Task {
             options,
             births,
             queue: publications,
             events: event_sender,
             online: Arc::clone(&online),
+            line_rate: Arc::clone(&line_rate),
             stop: stopped,
+            stood: false,
         };
-        Self { queue, events, online, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
+        Self { queue, events, online, line_rate, stop, task: AbortOnDropHandle::new(tokio::spawn(task.run())) }
     }
 
     /// Hands over a message without waiting.
@@ -126,6 +129,12 @@ impl Uplink {
     #[must_use]
     pub fn is_online(&self) -> bool {
         self.online.load(Ordering::Acquire)
+    }
+
+    /// Bytes a second that the broker acknowledges on this connection; `None` as long as nothing is known.
+    #[must_use]
+    pub fn line_rate(&self) -> Option<u32> {
+        Some(self.line_rate.load(Ordering::Acquire)).filter(|&rate| rate > 0)
     }
 
     /// The next event; `None` when the uplink has ended. May be cancelled.
@@ -156,7 +165,10 @@ struct Task {
     queue: mpsc::Receiver<Publication>,
     events: mpsc::Sender<UplinkEvent>,
     online: Arc<AtomicBool>,
+    line_rate: Arc<AtomicU32>,
     stop: oneshot::Receiver<Duration>,
+    /// The connection lasted long enough to have proved healthy.
+    stood: bool,
 }
 
 impl Task {
@@ -171,10 +183,7 @@ impl Task {
             self.online.store(false, Ordering::Release);
             self.return_queue().await;
             let Some(fault) = fault else { break };
-            wait = backoff.next_delay(rand::random());
-            if fault.calls_for_a_pause() {
-                wait = wait.max(self.options.refused_pause);
-            }
+            wait = self.options.wait_after(&fault, std::mem::take(&mut self.stood), &mut backoff);
             self.emit(UplinkEvent::Disconnected { fault, retry_in: wait }).await;
         }
         self.queue.close();
@@ -203,6 +212,7 @@ impl Task {
             },
             _ = &mut self.stop => return None,
         };
+        self.line_rate.store(0, Ordering::Release);
         self.online.store(true, Ordering::Release);
         self.emit(UplinkEvent::Connected(link.granted.clone())).await;
         let mut waiting: VecDeque<_> = (self.births)().into();
@@ -223,11 +233,12 @@ impl Task {
         let healthy = tokio::time::sleep(self.options.healthy_after);
         tokio::pin!(healthy);
         let mut proved = false;
-        let mut stopping = false;
+        let (mut stopping, mut renewing) = (false, false);
+        let mut renew = interval_after(self.options.renew_every);
         let give_up = tokio::time::sleep(Duration::MAX);
         tokio::pin!(give_up);
         let fault = loop {
-            while flight.has_room() {
+            while flight.has_room() && !renewing {
                 let Some(publication) = waiting.pop_front() else { break };
                 if let Some(answer) = flight.hand_over(&link.client, publication) {
                     self.answer(answer).await;
@@ -237,19 +248,30 @@ impl Task {
                 link.close(GOODBYE).await;
                 return None;
             }
+            if renewing && flight.is_empty() {
+                link.say_goodbye(GOODBYE).await;
+                break LinkFault::renewed(&self.options.address());
+            }
             tokio::select! {
                 fault = &mut link.driver => break fault,
                 answer = flight.next_answer() => match answer {
-                    Some(answer) => self.answer(answer).await,
+                    Some(answer) => {
+                        self.line_rate.store(flight.line_rate(), Ordering::Release);
+                        self.answer(answer).await;
+                    }
                     None => break LinkFault::unanswered(&self.options.address(), self.options.ack_deadline),
                 },
-                Some(publication) = self.queue.recv(), if flight.has_room() => waiting.push_back(publication),
+                Some(publication) = self.queue.recv(), if flight.has_room() && !renewing => waiting.push_back(publication),
                 // Nothing is subscribed to here, so nothing that comes is ours.
                 Some(_) = link.messages.recv() => {}
-                () = &mut healthy, if !proved => { proved = true; backoff.reset(); }
+                _ = renew.tick(), if !renewing && !stopping => {
+                    renewing = link.is_outdated(&self.options);
+                    self.online.store(!renewing, Ordering::Release);
+                }
+                () = &mut healthy, if !proved => { proved = true; self.stood = true; backoff.reset(); }
                 deadline = &mut self.stop, if !stopping => {
                     self.queue.close();
-                    stopping = true;
+                    (stopping, renewing) = (true, false);
                     give_up.set(tokio::time::sleep(deadline.unwrap_or_default()));
                 }
                 () = &mut give_up, if stopping => break LinkFault::stopped(&self.options.address()),

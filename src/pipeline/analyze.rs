@@ -10,24 +10,28 @@
 //!
 //! Live and replay differ in what is passed in: the source, the clock of the timers, the sink.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::clock::{Clock, until};
+use crate::contract::grid_event::Redaction;
 use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
-use crate::domain::camera::StreamInfo;
+use crate::domain::camera::{LookPlan, StreamInfo};
 use crate::domain::feedback::Feedback;
 use crate::domain::frame::Frame;
-use crate::domain::incident::{IncidentTransition, SnapshotId, SnapshotRequest};
+use crate::domain::incident::{IncidentTransition, Kind, SnapshotId, SnapshotRequest};
 use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
 use crate::pipeline::infer::InferError;
+use crate::pipeline::orders::{RulesFeed, RulesInForce};
 use crate::pipeline::progress::REPORT_EVERY;
 use crate::pipeline::see::{Eyes, See, Sight};
 
@@ -49,7 +53,105 @@ pub enum CameraInput {
         /// Whoever wants to know whether the analyzer still knows the incident.
         known: Option<oneshot::Sender<bool>>,
     },
+    /// The times of an incident of this camera, as they were told last, were wrong.
+    Retell {
+        /// Which.
+        event_id: Uuid,
+        /// By how much they were behind.
+        by: SignedDuration,
+    },
+    /// Nothing new of a kind, or of any, for a while.
+    Mute {
+        /// Of what.
+        kind: Option<Kind>,
+        /// Until when; `None` lifts it.
+        until: Option<Timestamp>,
+        /// When it reached us.
+        at: Timestamp,
+        /// What is muted now.
+        done: oneshot::Sender<Muted>,
+    },
+    /// A picture of now is wanted.
+    Snapshot {
+        /// When it was asked for.
+        at: Timestamp,
+        /// Where it goes.
+        done: oneshot::Sender<SnapshotAnswer>,
+    },
 }
+
+/// What became of a mute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Muted {
+    /// What is muted now, and until when.
+    pub mutes: BTreeMap<Kind, Timestamp>,
+    /// Whether that survives a power cut already.
+    pub durable: bool,
+}
+
+/// A redacted picture of now.
+#[derive(Debug, Clone)]
+pub struct PictureOfNow {
+    /// The file's bytes.
+    pub jpeg: Bytes,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// Of `jpeg`, hexadecimal.
+    pub sha256: String,
+    /// When it was taken.
+    pub captured_at: Timestamp,
+    /// What was blurred.
+    pub redaction: Redaction,
+    /// The camera counts people, so their number is not to be told.
+    pub banded: bool,
+}
+
+/// Why there is no picture of now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPicture {
+    /// It cannot be redacted.
+    #[error("withheld, it could not be redacted: {0}")]
+    Withheld(String),
+    /// It could not be made.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The picture, or why there is none.
+pub type SnapshotAnswer = Result<PictureOfNow, NoPicture>;
+
+/// What the platform has ordered and waits for.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Other values of rules; `None` in replay.
+    pub rules: Option<RulesFeed>,
+    wanted: Vec<(Timestamp, oneshot::Sender<SnapshotAnswer>)>,
+}
+
+impl Standing {
+    /// With a feed of rules.
+    #[must_use]
+    pub fn new(rules: RulesFeed) -> Self {
+        Self { rules: Some(rules), wanted: Vec::new() }
+    }
+
+    /// Looks sooner where somebody still waits for a picture.
+    fn hasten(&mut self, plan: LookPlan) -> LookPlan {
+        self.wanted.retain(|(_, done)| !done.is_closed());
+        let asked = self.wanted.iter().map(|(at, _)| *at).min();
+        LookPlan { at: asked.map_or(plan.at, |asked| plan.at.min(asked)), ..plan }
+    }
+
+    async fn next_rules(&mut self) -> (RulesInForce, Timestamp) {
+        match &mut self.rules {
+            Some(rules) => rules.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Pictures of one camera that are waited for at a time.
+const MOST_WANTED: usize = 4;
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {
@@ -62,12 +164,32 @@ pub trait IncidentSink: Send {
         sight: &Sight,
         crowd: Option<&str>,
     ) -> impl Future<Output = ()> + Send;
+    /// Keeps the original of a picture just kept, sealed, if the site wants that.
+    fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) -> impl Future<Output = ()> + Send {
+        _ = (id, frame);
+        async {}
+    }
     /// Lets a kept picture go.
     fn discard(&mut self, id: SnapshotId) -> impl Future<Output = ()> + Send;
     /// Takes all steps that one input caused, with the state that follows from them.
     fn transitions(&mut self, steps: Vec<IncidentTransition>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
     /// The analyzer has heard the platform's word; `state` is what follows from it.
     fn heard(&mut self, event_id: Uuid, seq: Option<u64>, state: AnalyzerState) -> impl Future<Output = ()> + Send;
+    /// The analyzer does not know this incident any more: its last word is to be said again with its times moved by `by`.
+    fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) -> impl Future<Output = ()> + Send {
+        _ = (event_id, by, state);
+        async {}
+    }
+    /// The picture that was just looked at, redacted, for whoever asked.
+    fn picture_of_now(&mut self, _frame: &Arc<Frame>, _sight: &Sight) -> impl Future<Output = SnapshotAnswer> + Send {
+        async { Err(NoPicture::Failed("nobody can ask for pictures here".to_owned())) }
+    }
+    /// What the platform has muted; `state` is what follows from it. Whether it is kept.
+    fn muted(&mut self, _mutes: BTreeMap<Kind, Timestamp>, _state: AnalyzerState) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
+    /// The rules have other values from now on.
+    fn rules(&mut self, _rules: &RulesInForce) {}
     /// A look was taken and understood; the next one is wanted at `next_at`.
     fn looked(&mut self, at: Timestamp, next_at: Timestamp, view: ViewState) -> impl Future<Output = ()> + Send;
     /// A look was taken and could not be analysed.
@@ -110,6 +232,8 @@ pub struct CameraLoop<S, K, E = Eyes> {
     pub stop: CancellationToken,
     /// How often `IncidentSink::idle` is called; `None` in replay.
     pub idle_every: Option<Duration>,
+    /// What the platform has ordered.
+    pub standing: Standing,
 }
 
 impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
@@ -118,13 +242,15 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
         let mut idle = tokio::time::interval(self.idle_every.unwrap_or(Duration::from_secs(3600)));
         idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.follow_clock();
             self.drain(None).await;
-            let plan = self.analyzer.poll_look();
+            let plan = self.standing.hasten(self.analyzer.poll_look());
             let deadline = self.analyzer.poll_timeout();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
                 Some(input) = self.inputs.recv() => self.handle_input(input).await,
+                (rules, at) = self.standing.next_rules() => self.handle_rules(&rules, at).await,
                 _ = idle.tick(), if self.idle_every.is_some() => self.sink.idle(self.analyzer.save()).await,
                 event = self.source.next(plan) => match event {
                     SourceEvent::Frame(frame) => self.handle_frame(&frame).await,
@@ -152,11 +278,13 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
             Ok(sight) => {
                 self.analyzer.handle_frame(&sight.analyzed);
                 self.drain(Some((frame, &sight))).await;
+                self.answer_wanted(frame, &sight).await;
                 self.sink.looked(sight.analyzed.captured_at, self.analyzer.poll_look().at, self.analyzer.view()).await;
             }
             Err(error) => {
                 self.analyzer.handle_look_failed(frame.captured_at);
                 self.sink.look_failed(&error.to_string()).await;
+                self.tell_wanted(&Err(NoPicture::Failed("the picture could not be analysed".to_owned())));
             }
         }
     }
@@ -182,6 +310,61 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
                 // Whoever asked may have given up.
                 _ = known.map(|known| known.send(is_known));
             }
+            CameraInput::Retell { event_id, by } => {
+                let known = self.now().is_some_and(|now| self.analyzer.retell(event_id, now));
+                self.drain(None).await;
+                if !known {
+                    self.sink.retell(event_id, by, self.analyzer.save()).await;
+                }
+            }
+            CameraInput::Mute { kind, until, at, done } => {
+                self.analyzer.mute(kind, until, at);
+                self.drain(None).await;
+                let mutes = self.analyzer.mutes();
+                let durable = self.sink.muted(mutes.clone(), self.analyzer.save()).await;
+                drop(done.send(Muted { mutes, durable }));
+            }
+            CameraInput::Snapshot { at, done } if self.standing.wanted.len() < MOST_WANTED => {
+                self.standing.wanted.push((at, done));
+            }
+            CameraInput::Snapshot { done, .. } => {
+                drop(done.send(Err(NoPicture::Failed("too many wait for a picture of this camera".to_owned()))));
+            }
+        }
+    }
+
+    /// Schedules go by UTC, everything else by the box's own time.
+    fn follow_clock(&mut self) {
+        if let Timers::Live(clock) = &self.timers {
+            self.analyzer.set_correction(clock.correction());
+        }
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        match &self.timers {
+            Timers::Live(clock) => Some(clock.now()),
+            Timers::Pictures => None,
+        }
+    }
+
+    /// The sink first: what ends by it is told under the new rules.
+    async fn handle_rules(&mut self, rules: &RulesInForce, at: Timestamp) {
+        self.sink.rules(rules);
+        self.analyzer.set_rules(&rules.rules, at);
+        self.drain(None).await;
+    }
+
+    async fn answer_wanted(&mut self, frame: &Arc<Frame>, sight: &Sight) {
+        if !self.standing.wanted.is_empty() {
+            let answer = self.sink.picture_of_now(frame, sight).await;
+            self.tell_wanted(&answer);
+        }
+    }
+
+    fn tell_wanted(&mut self, answer: &SnapshotAnswer) {
+        for (_, done) in self.standing.wanted.drain(..) {
+            // Whoever asked may have given up.
+            drop(done.send(answer.clone()));
         }
     }
 
@@ -202,6 +385,9 @@ impl<S: FrameSource, K: IncidentSink, E: See> CameraLoop<S, K, E> {
                 (SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _), None) => {
                     tracing::error!(?id, "a picture is asked for without a look");
                 }
+                (SnapshotRequest::KeepOriginal(id), Some((frame, _))) => self.sink.keep_original(id, frame).await,
+                // Without the look there is no picture either, and that was said.
+                (SnapshotRequest::KeepOriginal(_), None) => {}
                 (SnapshotRequest::Discard(id), _) => self.sink.discard(id).await,
             }
         }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::domain::camera::{CameraId, StreamInfo, StreamState};
+use crate::domain::incident::Kind;
 use crate::domain::scene::ViewState;
 use crate::media::boundary::{MediaCounts, StreamReport};
 use crate::pipeline::coverage::Coverage;
@@ -35,12 +36,16 @@ pub struct CameraFacts {
     pub looks_failed: u64,
     /// What happened to its pictures before they were looks.
     pub media: MediaCounts,
+    /// Kinds that the platform has muted, and until when.
+    pub mutes: BTreeMap<Kind, Timestamp>,
 }
 
 /// Shared by all cameras and the publisher.
 #[derive(Debug, Clone)]
 pub struct Board {
     cameras: Arc<Mutex<BTreeMap<CameraId, CameraFacts>>>,
+    /// The profile in force, and until when.
+    profile: Arc<Mutex<Option<(String, Timestamp)>>>,
     changed: watch::Sender<u64>,
 }
 
@@ -59,9 +64,10 @@ impl Board {
             looks: 0,
             looks_failed: 0,
             media: MediaCounts::default(),
+            mutes: BTreeMap::new(),
         };
         let cameras = cameras.map(|id| (id.clone(), facts.clone())).collect();
-        Self { cameras: Arc::new(Mutex::new(cameras)), changed: watch::Sender::new(0) }
+        Self { cameras: Arc::new(Mutex::new(cameras)), profile: Arc::default(), changed: watch::Sender::new(0) }
     }
 
     /// Counts up when a camera's state changes in a way that the platform should hear of at once.
@@ -128,6 +134,27 @@ impl Board {
             facts.looks_failed += 1;
             false
         });
+    }
+
+    /// The platform has muted these kinds, and no others.
+    pub fn muted(&self, camera: &CameraId, mutes: BTreeMap<Kind, Timestamp>) {
+        self.update(camera, |facts| {
+            let news = facts.mutes != mutes;
+            facts.mutes = mutes;
+            news
+        });
+    }
+
+    /// Another profile is in force, until then; `None` is none.
+    pub fn profile(&self, profile: Option<(String, Timestamp)>) {
+        *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = profile;
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// The profile in force, and until when.
+    #[must_use]
+    pub fn profile_in_force(&self) -> Option<(String, Timestamp)> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts of the camera's pictures, as they stand.

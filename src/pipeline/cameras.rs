@@ -19,11 +19,12 @@ use crate::domain::incident::{IncidentTransition, SnapshotRequest};
 use crate::domain::lifecycle::orphaned;
 use crate::inference::ModelInfo;
 use crate::media::boundary::{ResolvedSource, StreamReport, WatchCamera};
-use crate::media::live::Media;
-use crate::pipeline::analyze::{CameraInput, CameraLoop, IncidentSink, Timers};
+use crate::media::workers::Workers;
+use crate::pipeline::analyze::{CameraInput, CameraLoop, IncidentSink, Standing, Timers};
 use crate::pipeline::deliver::{Shared, StoreSink};
 use crate::pipeline::infer::Inferrer;
 use crate::pipeline::models;
+use crate::pipeline::orders::Orders;
 use crate::pipeline::progress::REPORT_EVERY;
 use crate::pipeline::publish::commands::{CameraInputs, verdict};
 use crate::pipeline::replay::{analyzer_config, scene_meter};
@@ -39,7 +40,7 @@ pub struct CameraStarter<'a> {
     /// What all of them share.
     pub shared: &'a Shared,
     /// Where pictures come from.
-    pub media: &'a Media,
+    pub media: &'a Workers,
     /// Who looks.
     pub inferrer: Inferrer,
     /// Ends all of them.
@@ -48,14 +49,16 @@ pub struct CameraStarter<'a> {
     pub tasks: JoinSet<()>,
     /// Where to talk to them.
     pub inputs: CameraInputs,
+    /// Which rules are in force.
+    pub orders: &'a Orders,
 }
 
 impl<'a> CameraStarter<'a> {
     /// None started yet.
     #[must_use]
-    pub fn new(shared: &'a Shared, media: &'a Media, inferrer: Inferrer) -> Self {
+    pub fn new(shared: &'a Shared, media: &'a Workers, inferrer: Inferrer, orders: &'a Orders) -> Self {
         let (stop, tasks, inputs) = (CancellationToken::new(), JoinSet::new(), BTreeMap::new());
-        Self { shared, media, inferrer, stop, tasks, inputs }
+        Self { shared, media, inferrer, stop, tasks, inputs, orders }
     }
 
     /// Starts one camera. One whose password cannot be read stays offline and says so; the others do not
@@ -63,6 +66,11 @@ impl<'a> CameraStarter<'a> {
     pub async fn start(&mut self, camera: &Camera, manifest: &Path, model: ModelInfo) -> anyhow::Result<()> {
         let mut analyzer = restore(self.shared, camera, &model).await?;
         let mut sink = StoreSink::new(Arc::new(camera.clone()), model, self.shared.clone());
+        let mut feed = self.orders.feed(camera);
+        let (rules, at) = feed.now();
+        sink.rules(&rules);
+        analyzer.set_rules(&rules.rules, at);
+        self.shared.board.muted(&camera.id, analyzer.mutes());
         settle(self.shared, &camera.id, &mut analyzer, &mut sink).await?;
         let source = match resolve(&camera.source) {
             Ok(source) => source,
@@ -90,6 +98,7 @@ impl<'a> CameraStarter<'a> {
             inputs,
             stop: self.stop.clone(),
             idle_every: Some(REPORT_EVERY),
+            standing: Standing::new(feed),
         };
         let run = async move {
             let state = camera_loop.run().await;

@@ -2,7 +2,9 @@
 //!
 //! Nothing here talks to a broker: once a step is committed, `publish` finds it in the outbox.
 
-use std::collections::VecDeque;
+mod original;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,19 +19,22 @@ use crate::domain::analyzer::AnalyzerState;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::StreamInfo;
 use crate::domain::frame::Frame;
-use crate::domain::incident::{IncidentTransition, Phase, SnapshotId};
+use crate::domain::incident::{IncidentTransition, Kind, Phase, SnapshotId};
 use crate::domain::scene::ViewState;
 use crate::evidence::Picture;
 use crate::inference::ModelInfo;
 use crate::media::boundary::StreamReport;
 use crate::media::live::CountsHandle;
-use crate::pipeline::analyze::IncidentSink;
+use crate::pipeline::analyze::{IncidentSink, NoPicture, PictureOfNow, SnapshotAnswer};
 use crate::pipeline::board::Board;
 use crate::pipeline::message::{EventWriter, PictureFacts};
-use crate::pipeline::picture::{PictureError, picture, redaction};
+use crate::pipeline::orders::RulesInForce;
+use crate::pipeline::picture::{PictureError, for_anybody, picture, redaction};
 use crate::pipeline::progress::{Progress, Stage};
 use crate::pipeline::see::Sight;
 use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
+
+use original::{original, original_of};
 
 /// The analyzer's state is written this often while nothing happens: what a power cut may take from
 /// the baseline, against the wear of the disk.
@@ -65,6 +70,9 @@ struct Batch {
     /// Words of the platform that the state below has taken in.
     heard: Vec<(Uuid, u64)>,
     state: AnalyzerState,
+    /// As it was set up at that moment.
+    camera: Arc<Camera>,
+    profile: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +86,8 @@ struct Step {
 #[derive(Debug)]
 pub struct StoreSink {
     camera: Arc<Camera>,
+    /// Of the configuration, in force now.
+    profile: Option<Arc<str>>,
     model: ModelInfo,
     shared: Shared,
     stage: Stage,
@@ -93,7 +103,8 @@ impl StoreSink {
     pub fn new(camera: Arc<Camera>, model: ModelInfo, shared: Shared) -> Self {
         let stage = Stage::Camera(camera.id.to_string());
         let saved_at = shared.clock.now();
-        Self { camera, model, shared, stage, waiting: VecDeque::new(), saved_at, looks_fail: false, counts: None }
+        let (waiting, profile) = (VecDeque::new(), None);
+        Self { camera, profile, model, shared, stage, waiting, saved_at, looks_fail: false, counts: None }
     }
 
     /// Where the board's counts of this camera's pictures are read.
@@ -103,7 +114,7 @@ impl StoreSink {
 
     /// Writes the last state; called when the camera's loop has ended.
     pub async fn finish(mut self, state: AnalyzerState) {
-        self.enqueue(Batch { steps: Vec::new(), heard: Vec::new(), state });
+        self.enqueue(Vec::new(), Vec::new(), state);
         self.flush().await;
         self.shared.progress.retire(&self.stage);
         let steps: usize = self.waiting.iter().map(|batch| batch.steps.len()).sum();
@@ -112,13 +123,14 @@ impl StoreSink {
         }
     }
 
-    fn enqueue(&mut self, batch: Batch) {
+    fn enqueue(&mut self, steps: Vec<Step>, heard: Vec<(Uuid, u64)>, state: AnalyzerState) {
         if self.waiting.len() == MAX_WAITING
             && let Some(lost) = self.waiting.pop_front()
         {
             tracing::error!(steps = lost.steps.len(), "steps of incidents are lost: the store refuses too long");
         }
-        self.waiting.push_back(batch);
+        let (camera, profile) = (Arc::clone(&self.camera), self.profile.clone());
+        self.waiting.push_back(Batch { steps, heard, state, camera, profile });
     }
 
     async fn flush(&mut self) {
@@ -135,19 +147,26 @@ impl StoreSink {
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut drafts = Vec::new();
         let mut used = Vec::new();
+        let mut transitions = Vec::new();
+        // From the box's own time to UTC, as late as can be: what waited for the disk is told with what is known now.
+        let correction = self.shared.clock.correction();
+        let set_up = (Arc::clone(&batch.camera), batch.profile.clone());
         for step in &mut batch.steps {
-            let (entries, pictures) = self.pictures_of(&step.transition).await?;
+            let told = step.transition.clone().moved(correction);
+            let (entries, pictures) = self.pictures_of(&told).await?;
             if self.admits(step).await? {
-                drafts.push(self.draft(&step.transition, &entries));
+                drafts.push(self.draft(&set_up, &told, &entries));
             }
             used.extend(pictures);
+            transitions.push(told);
         }
+        let state = batch.state.clone().moved(correction);
         let commit = Commit {
             camera: self.camera.id.clone(),
-            transitions: batch.steps.iter().map(|step| step.transition.clone()).collect(),
+            transitions,
             snapshots_used: used,
             drafts,
-            analyzer_state: Some(serde_json::to_string(&batch.state)?),
+            analyzer_state: state.map(|state| serde_json::to_string(&state)).transpose()?,
             feedback_applied: batch.heard.clone(),
         };
         self.shared.store.commit(commit).await?;
@@ -184,10 +203,12 @@ impl StoreSink {
     ) -> Result<(Vec<EvidenceEntry>, Vec<SnapshotUse>), StoreError> {
         let writer = &self.shared.writer;
         let mut entries = self.shared.store.evidence_of(step.event_id, writer.transport()).await?;
-        let wanted: Vec<SnapshotId> = step.evidence.iter().map(|shown| shown.snapshot).collect();
+        let names = step.evidence.iter().map(|shown| shown.snapshot);
+        let wanted: Vec<SnapshotId> = names.flat_map(|name| [name, original_of(name)]).collect();
         let kept = self.shared.store.snapshot_meta(self.camera.id.clone(), wanted).await?;
         let mut used = Vec::new();
-        for shown in &step.evidence {
+        let shown = step.evidence.iter().copied();
+        for shown in shown.flat_map(|shown| [Some(shown), original(step.kind, shown)]).flatten() {
             // A picture that could not be made or had to be given up is missing, and was reported then.
             let Some((snapshot, meta)) = kept.iter().find(|(id, _)| *id == shown.snapshot) else { continue };
             let facts = PictureFacts {
@@ -197,7 +218,7 @@ impl StoreSink {
                 sha256: meta.sha256.clone(),
                 redaction: meta.redaction,
             };
-            let entry = writer.evidence_entry(entries.len() + 1, shown, &facts);
+            let entry = writer.evidence_entry(entries.len() + 1, &shown, &facts);
             let channel = Channel::Evidence { event_id: step.event_id, id: entry.id.clone() };
             used.push(SnapshotUse {
                 event_id: step.event_id,
@@ -211,9 +232,15 @@ impl StoreSink {
         Ok((entries, used))
     }
 
-    fn draft(&self, step: &IncidentTransition, entries: &[EvidenceEntry]) -> Draft {
+    fn draft(
+        &self,
+        (camera, profile): &(Arc<Camera>, Option<Arc<str>>),
+        step: &IncidentTransition,
+        entries: &[EvidenceEntry],
+    ) -> Draft {
         let clock = self.shared.clock.quality();
-        let event = self.shared.writer.event(&self.camera, &self.model, step, clock, entries, false);
+        let event = self.shared.writer.event(camera, &self.model, step, clock, entries, false);
+        let event = event.under_profile(profile.as_deref());
         let channel = Channel::Event(step.kind);
         Draft {
             class: match step.phase {
@@ -228,6 +255,20 @@ impl StoreSink {
         }
     }
 
+    /// The picture as it may leave the box.
+    async fn redacted(
+        &self,
+        camera: Arc<Camera>,
+        frame: &Arc<Frame>,
+        sight: &Sight,
+        crowd: Option<&str>,
+    ) -> Result<Picture, KeepError> {
+        let (frame, seen, crowd) = (Arc::clone(frame), sight.to_redact(), crowd.map(str::to_owned));
+        let (model, options) = (self.model.clone(), self.shared.pictures.clone());
+        let work = move || picture(&frame, &seen, (&camera, &model), crowd.as_deref(), &options);
+        Ok(tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??)
+    }
+
     async fn store_picture(
         &self,
         id: SnapshotId,
@@ -235,13 +276,9 @@ impl StoreSink {
         sight: &Sight,
         crowd: Option<&str>,
     ) -> Result<(), KeepError> {
-        let (frame, seen, crowd) = (Arc::clone(frame), sight.to_redact(), crowd.map(str::to_owned));
-        let (camera, model) = (Arc::clone(&self.camera), self.model.clone());
-        let options = self.shared.pictures.clone();
-        let captured_at = frame.captured_at;
-        let work = move || picture(&frame, &seen, (&camera, &model), crowd.as_deref(), &options);
+        let captured_at = self.shared.clock.outside(frame.captured_at);
         let Picture { jpeg, width, height, sha256, redaction: done } =
-            tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??;
+            self.redacted(Arc::clone(&self.camera), frame, sight, crowd).await?;
         let redaction = redaction(&done, &self.model);
         let picture = NewPicture { jpeg: Bytes::from(jpeg), width, height, sha256, redaction, captured_at };
         Ok(self.shared.store.keep_snapshot(self.camera.id.clone(), id, picture).await?)
@@ -266,23 +303,71 @@ impl IncidentSink for StoreSink {
         }
     }
 
+    async fn keep_original(&mut self, id: SnapshotId, frame: &Arc<Frame>) {
+        if let Some(recipient) = self.shared.pictures.seal_originals_to
+            && let Err(error) = self.store_original(id, frame, recipient).await
+        {
+            tracing::warn!(%error, "an original is not kept");
+        }
+    }
+
     async fn discard(&mut self, id: SnapshotId) {
-        if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
-            tracing::warn!(%error, "a picture is not let go");
+        for id in [id, original_of(id)] {
+            if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
+                tracing::warn!(%error, "a picture is not let go");
+            }
         }
     }
 
     async fn transitions(&mut self, steps: Vec<IncidentTransition>, state: AnalyzerState) {
         let steps = steps.into_iter().map(|transition| Step { transition, admitted: None }).collect();
-        self.enqueue(Batch { steps, heard: Vec::new(), state });
+        self.enqueue(steps, Vec::new(), state);
         self.flush().await;
     }
 
     async fn heard(&mut self, event_id: Uuid, seq: Option<u64>, state: AnalyzerState) {
         if let Some(seq) = seq {
-            self.enqueue(Batch { steps: Vec::new(), heard: vec![(event_id, seq)], state });
+            self.enqueue(Vec::new(), vec![(event_id, seq)], state);
             self.flush().await;
         }
+    }
+
+    async fn retell(&mut self, event_id: Uuid, by: SignedDuration, state: AnalyzerState) {
+        let known = match self.shared.store.latest_event(event_id).await {
+            Ok(known) => known.filter(|event| matches!(event.latest.phase, Phase::Closed(_))),
+            Err(error) => return tracing::error!(%event_id, %error, "an incident's times are not corrected yet"),
+        };
+        // One that is open and unknown is closed at the next start, with the right times.
+        let Some(event) = known else { return };
+        let mut step = event.latest.moved(by - self.shared.clock.correction());
+        step.revision = step.revision.saturating_add(1);
+        (step.at, step.evidence, step.verification) = (self.shared.clock.now(), Vec::new(), None);
+        self.transitions(vec![step], state).await;
+    }
+
+    async fn picture_of_now(&mut self, frame: &Arc<Frame>, sight: &Sight) -> SnapshotAnswer {
+        let (camera, crowd) = for_anybody(&self.camera);
+        let made = self.redacted(camera, frame, sight, crowd.as_deref()).await;
+        let Picture { jpeg, width, height, sha256, redaction: done } = made.map_err(|error| match error {
+            KeepError::Withheld(error) => NoPicture::Withheld(error.to_string()),
+            KeepError::Store(_) | KeepError::Stopped => NoPicture::Failed(error.to_string()),
+        })?;
+        let (size, captured_at) = ((width, height), frame.captured_at);
+        let (redaction, banded) = (redaction(&done, &self.model), crowd.is_some());
+        Ok(PictureOfNow { jpeg: Bytes::from(jpeg), size, sha256, captured_at, redaction, banded })
+    }
+
+    async fn muted(&mut self, mutes: BTreeMap<Kind, Timestamp>, state: AnalyzerState) -> bool {
+        self.shared.board.muted(&self.camera.id, mutes);
+        self.enqueue(Vec::new(), Vec::new(), state);
+        self.flush().await;
+        self.waiting.is_empty()
+    }
+
+    fn rules(&mut self, rules: &RulesInForce) {
+        self.profile.clone_from(&rules.profile);
+        let rules = rules.rules.iter().map(|setting| setting.rule.clone()).collect();
+        self.camera = Arc::new(Camera { rules, ..Camera::clone(&self.camera) });
     }
 
     async fn looked(&mut self, at: Timestamp, next_at: Timestamp, view: ViewState) {
@@ -324,7 +409,7 @@ impl IncidentSink for StoreSink {
         }
         self.flush().await;
         if self.waiting.is_empty() && self.shared.clock.now().duration_since(self.saved_at) >= SAVE_EVERY {
-            self.enqueue(Batch { steps: Vec::new(), heard: Vec::new(), state });
+            self.enqueue(Vec::new(), Vec::new(), state);
             self.flush().await;
         }
     }

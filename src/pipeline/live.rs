@@ -1,5 +1,7 @@
 //! Everything that runs in `gridwatch run`, put together; stopped along the data path.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,22 +9,26 @@ use anyhow::Context;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, write_last_good};
 use crate::config::{Config, Delivery};
+use crate::contract::sequence::Epoch;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::StreamState;
-use crate::media::live::{Media, MediaOptions};
+use crate::media::live::MediaOptions;
+use crate::media::workers::{Program, Workers};
 use crate::pipeline::board::Board;
 use crate::pipeline::cameras::{CameraStarter, close_removed_cameras};
 use crate::pipeline::deliver::Shared;
-use crate::pipeline::infer::InferenceThread;
+use crate::pipeline::infer::{Detectors, InferenceThread};
 use crate::pipeline::ledger::StoreLedger;
 use crate::pipeline::link;
 use crate::pipeline::message::EventWriter;
-use crate::pipeline::models::{self, Models};
+use crate::pipeline::models::{self, ModelFacts, Models};
+use crate::pipeline::orders::Orders;
 use crate::pipeline::progress::{Progress, REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{CameraInputs, Desk};
 use crate::pipeline::publish::spool;
+use crate::pipeline::retell::Reteller;
 use crate::spool::Spool;
 use crate::store::Store;
 
@@ -30,97 +36,141 @@ use crate::store::Store;
 const CAMERAS_STOP: Duration = Duration::from_secs(5);
 const PUBLISHER_STOP: Duration = Duration::from_secs(5);
 
+/// Until the store has answered for the status line; one that hangs must not keep the daemon from its signals.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The running program.
 #[derive(Debug)]
 pub struct Live {
     store: Store,
-    media: Media,
-    cameras: JoinSet<()>,
-    inference: InferenceThread,
+    /// Nothing in safe mode.
+    watching: Option<Watching>,
     publisher: JoinHandle<()>,
     housekeeper: JoinHandle<()>,
-    stop_cameras: CancellationToken,
     stop_publisher: CancellationToken,
     shared: Shared,
+    safe_mode: Option<Arc<str>>,
+}
+
+/// What looks at the street.
+#[derive(Debug)]
+struct Watching {
+    media: Workers,
+    cameras: JoinSet<()>,
+    inference: InferenceThread,
+    stop: CancellationToken,
 }
 
 impl Live {
     /// Opens the store, loads the models, and starts everything. When this returns, the box works as
     /// far as it depends on itself; cameras and broker may still be missing.
-    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let started_at = clock.now();
-        let writer = Arc::new(EventWriter::new(&config)?);
-        let loaded = models::load(&config)?;
+    ///
+    /// With a reason for `safe_mode` neither cameras nor models are touched: what the outbox holds is delivered, and
+    /// presence says why. After an error nothing runs any more, and the store can be opened again.
+    pub async fn start(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        workers: &Program,
+        safe_mode: Option<Arc<str>>,
+    ) -> anyhow::Result<Self> {
+        let writer = EventWriter::new(config)?;
+        let loaded = if safe_mode.is_some() { Models::none() } else { models::load(config)? };
         report_models(&loaded);
         let (store, report) = Store::open(&config.storage, Arc::clone(&clock)).context("opening the store")?;
         if let Some(path) = &report.set_aside {
             tracing::error!(path = %path.display(), "the database was damaged and is set aside; a new one is begun");
         }
         tracing::info!(epoch = %report.epoch, pending = report.pending, "store open");
+        let started_at = clock.now();
         let shared = Shared {
-            writer,
+            writer: Arc::new(writer.signing(config, started_at)?),
             pictures: config.evidence.clone(),
             budget: Arc::new(Mutex::new(AlertBudget::new(config.alert_budget.opened_per_hour))),
             store: store.clone(),
             board: Board::new(config.cameras.iter().map(|camera| &camera.id), started_at),
             progress: Progress::new(Arc::clone(&clock)),
-            clock: Arc::clone(&clock),
+            clock,
         };
-        let removed = close_removed_cameras(&config, &shared).await?;
-        let ledger = Arc::new(StoreLedger::new(store.clone()));
-        let media = Media::start(MediaOptions::default(), Arc::clone(&clock), ledger)?;
-        let (facts, runtime_version) = (loaded.facts, loaded.runtime_version);
-        let (inference, inferrer) =
-            InferenceThread::start(loaded.detectors, config.cameras.len(), shared.progress.clone())?;
-        let mut starter = CameraStarter::new(&shared, &media, inferrer);
-        for camera in &config.cameras {
-            let manifest = models::manifest_of(&config, camera);
-            let model = facts.get(manifest).map(|facts| facts.info.clone()).context("a model was not loaded")?;
-            starter.start(camera, manifest, model).await?;
+        let assembled = Self::assemble(config, shared, workers, loaded, report.epoch, safe_mode).await;
+        if assembled.is_err() {
+            store.close().await.context("closing the store again")?;
         }
-        let CameraStarter { stop: stop_cameras, tasks: cameras, inputs, .. } = starter;
+        assembled
+    }
+
+    async fn assemble(
+        config: &Config,
+        shared: Shared,
+        workers: &Program,
+        loaded: Models,
+        epoch: Epoch,
+        safe_mode: Option<Arc<str>>,
+    ) -> anyhow::Result<Self> {
+        let (started_at, store) = (shared.clock.now(), shared.store.clone());
+        let Models { detectors, facts, runtime_version } = loaded;
+        let orders = Orders::open(config, &shared).await?;
+        let (watching, inputs, removed) = if safe_mode.is_some() {
+            (None, CameraInputs::new(), Vec::new())
+        } else {
+            let removed = close_removed_cameras(config, &shared).await?;
+            let (watching, inputs) = watch(config, &shared, workers, &orders, detectors, &facts).await?;
+            (Some(watching), inputs, removed)
+        };
         let stop_publisher = CancellationToken::new();
         let context = link::Context {
-            config: &config,
+            config,
             shared: &shared,
             facts: &facts,
             runtime_version: &runtime_version,
             removed,
             started_at,
-            epoch: report.epoch,
+            epoch,
             receipts_seen: store.receipts_seen().await?,
+            safe_mode: safe_mode.clone(),
         };
-        let publisher = start_publisher(&context, inputs, stop_publisher.clone())?;
-        let housekeeper = tokio::spawn(keep_house(shared.clone(), stop_publisher.clone()));
-        Ok(Self { store, media, cameras, inference, publisher, housekeeper, stop_cameras, stop_publisher, shared })
+        let housekeeper = keep_house(
+            shared.clone(),
+            orders.clone(),
+            inputs.clone(),
+            config.storage.state_dir.clone(),
+            stop_publisher.clone(),
+        );
+        let publisher = start_publisher(&context, inputs, &orders, stop_publisher.clone())?;
+        let housekeeper = tokio::spawn(housekeeper);
+        Ok(Self { store, watching, publisher, housekeeper, stop_publisher, shared, safe_mode })
     }
 
     /// Stages that do not move any more: only a restart helps.
     #[must_use]
     pub fn stuck(&self) -> Vec<Stage> {
-        let mut stuck = self.shared.progress.stale();
-        stuck.extend(self.media.decoding_is_stuck().then_some(Stage::Decode));
-        stuck
+        self.shared.progress.stale()
     }
 
     /// One line for `systemctl status`.
     pub async fn status_line(&self) -> String {
         let cameras = self.shared.board.read();
         let well = cameras.values().filter(|facts| facts.stream == StreamState::Ok).count();
-        let waiting =
-            self.store.pending().await.map_or_else(|error| error.to_string(), |pending| pending.ready.to_string());
-        let lost = self.store.accounting().await.map_or_else(|error| error.to_string(), |all| all.lost.to_string());
-        format!("{well}/{} cameras, backlog {waiting}, lost {lost}", cameras.len())
+        let counts = async { anyhow::Ok((self.store.pending().await?.ready, self.store.accounting().await?.lost)) };
+        let counts = match tokio::time::timeout(STATUS_PATIENCE, counts).await {
+            Ok(Ok((waiting, lost))) => format!("backlog {waiting}, lost {lost}"),
+            Ok(Err(error)) => format!("store: {error}"),
+            Err(_) => "the store does not answer".to_owned(),
+        };
+        let mode = self.safe_mode.as_ref().map(|reason| format!("safe mode ({reason}), ")).unwrap_or_default();
+        format!("{mode}{well}/{} cameras, {counts}", cameras.len())
     }
 
     /// Cameras first, then what they still had to say, then the store.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.stop_cameras.cancel();
-        if !self.media.stop(CAMERAS_STOP).await {
-            tracing::warn!("a camera did not let go in time");
+        if let Some(mut watching) = self.watching.take() {
+            watching.stop.cancel();
+            if !watching.media.stop(CAMERAS_STOP).await {
+                tracing::warn!("a camera did not let go in time");
+            }
+            while watching.cameras.join_next().await.is_some() {}
+            let inference = watching.inference;
+            tokio::task::spawn_blocking(|| inference.join()).await.context("joining the inference thread")?;
         }
-        while self.cameras.join_next().await.is_some() {}
-        tokio::task::spawn_blocking(|| self.inference.join()).await.context("joining the inference thread")?;
         self.stop_publisher.cancel();
         self.publisher.await.context("the publisher failed")?;
         self.housekeeper.await.context("the housekeeper failed")?;
@@ -129,9 +179,32 @@ impl Live {
     }
 }
 
+/// Cameras, models, and where to talk to each camera.
+async fn watch(
+    config: &Config,
+    shared: &Shared,
+    workers: &Program,
+    orders: &Orders,
+    detectors: Detectors,
+    facts: &BTreeMap<PathBuf, ModelFacts>,
+) -> anyhow::Result<(Watching, CameraInputs)> {
+    let ledger = Arc::new(StoreLedger::new(shared.store.clone()));
+    let media = Workers::start(workers.clone(), MediaOptions::default(), Arc::clone(&shared.clock), ledger);
+    let (inference, inferrer) = InferenceThread::start(detectors, config.cameras.len(), shared.progress.clone())?;
+    let mut starter = CameraStarter::new(shared, &media, inferrer, orders);
+    for camera in &config.cameras {
+        let manifest = models::manifest_of(config, camera);
+        let model = facts.get(manifest).map(|facts| facts.info.clone()).context("a model was not loaded")?;
+        starter.start(camera, manifest, model).await?;
+    }
+    let CameraStarter { stop, tasks: cameras, inputs, .. } = starter;
+    Ok((Watching { media, cameras, inference, stop }, inputs))
+}
+
 fn start_publisher(
     context: &link::Context<'_>,
     inputs: CameraInputs,
+    orders: &Orders,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let shared = context.shared;
@@ -143,22 +216,24 @@ fn start_publisher(
             Ok(tokio::spawn(spool::run(shared.clone(), spool, storage.evidence_max_age, stop)))
         }
         Delivery::Mqtt(mqtt) => {
-            let desk = Desk {
-                store: shared.store.clone(),
-                cameras: inputs,
-                writer: Arc::clone(&shared.writer),
-                clock: Arc::clone(&shared.clock),
-                budget: Arc::clone(&shared.budget),
-            };
+            let desk = Desk::new(shared, inputs, orders.clone());
             let publisher = link::publisher(context, mqtt, desk)?;
             Ok(tokio::spawn(publisher.run(stop, PUBLISHER_STOP)))
         }
     }
 }
 
-/// Keeps the store within its limits, and proves that its thread moves.
-async fn keep_house(shared: Shared, stop: CancellationToken) {
+/// Keeps the store within its limits, proves that its thread moves, and corrects what was told before the clock was known.
+async fn keep_house(
+    shared: Shared,
+    orders: Orders,
+    cameras: CameraInputs,
+    state_dir: PathBuf,
+    stop: CancellationToken,
+) {
     let mut every_minute = tokio::time::interval(Duration::from_secs(60));
+    let mut reteller = Reteller::new(cameras);
+    let mut every_hour = tokio::time::interval(Duration::from_secs(3600));
     let mut heartbeat = tokio::time::interval(REPORT_EVERY);
     loop {
         tokio::select! {
@@ -167,7 +242,12 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
                 if shared.store.pending().await.is_ok() {
                     shared.progress.report(&Stage::Store);
                 }
+                if let Err(error) = reteller.round(&shared.store).await {
+                    tracing::error!(%error, "times of events cannot be corrected");
+                }
+                orders.end_what_is_over().await;
             }
+            _ = every_hour.tick() => remember_time(&*shared.clock, &state_dir).await,
             _ = every_minute.tick() => match shared.store.housekeep().await {
                 Ok(done) if done.messages_lost > 0 => {
                     tracing::error!(messages = done.messages_lost, "messages were given up for want of space");
@@ -178,6 +258,19 @@ async fn keep_house(shared: Shared, stop: CancellationToken) {
         }
     }
     shared.progress.retire(&Stage::Store);
+}
+
+/// For the next start, should the clock stand in 1970 then.
+async fn remember_time(clock: &dyn Clock, state_dir: &Path) {
+    if !clock.quality().synced {
+        return;
+    }
+    let (state_dir, at) = (state_dir.to_owned(), clock.utc());
+    match tokio::task::spawn_blocking(move || write_last_good(&state_dir, at)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the time cannot be kept for the next start"),
+        Err(error) => tracing::warn!(%error, "the time cannot be kept for the next start"),
+    }
 }
 
 fn report_models(loaded: &Models) {

@@ -4,14 +4,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, EARLIEST};
 use crate::config::model::Storage;
 use crate::domain::Timestamp;
 use crate::pipeline::try_out::Tried;
 use crate::store::{Inspection, MessageState, StoreError};
 
-/// 2026-01-01: a clock before that was never set.
-const EARLIEST: i64 = 1_767_225_600;
 /// Below this even the store's reserve cannot be made.
 const LEAST_FREE: u64 = 64 << 20;
 const MEBIBYTE: u64 = 1 << 20;
@@ -27,7 +25,7 @@ const ANOTHER: &str = "install that version again, or name another `state_dir` i
 #[must_use]
 pub fn clock(clock: &dyn Clock) -> Tried {
     let (now, quality) = (clock.now(), clock.quality());
-    if now.as_second() < EARLIEST {
+    if now < EARLIEST {
         return Tried::new("clock", Err(format!("stands at {now:.0}, it was never set")), CLOCK);
     }
     let unsynced = "systemd-timesyncd has not synchronised it (another time service is not seen here), and events say so; \
@@ -139,7 +137,7 @@ mod tests {
             let found = clock(&ManualClock::new(Timestamp::from_second(second).expect("in range")));
             (found.result.is_ok(), found.warning.is_some())
         };
-        assert_eq!([looked(0), looked(EARLIEST)], [(false, false), (true, true)]);
+        assert_eq!([looked(0), looked(EARLIEST.as_second())], [(false, false), (true, true)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Turns an incident's step into the message that leaves the box: the same for live, replay and a test.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use jiff::tz::TimeZone;
 
@@ -9,12 +11,16 @@ use crate::contract::catalogue::Catalogue;
 use crate::contract::grid_event::{
     ClockNote, EventContext, EvidenceEntry, GridEvent, ModelNote, PlaceNote, Redaction, Transport,
 };
+use crate::contract::signature::{Signer, SigningNote};
+use crate::contract::time::SiteTime;
 use crate::contract::topics::Topics;
+use crate::domain::Timestamp;
 use crate::domain::incident::{EvidenceRef, IncidentTransition};
 use crate::domain::rules::params::Rule;
 use crate::evidence::Picture;
 use crate::inference::ModelInfo;
 use crate::pipeline::picture::redaction;
+use crate::signing::SigningKeys;
 
 /// Root of the topics when no broker names another.
 const DEFAULT_ROOT: &str = "grid/v1";
@@ -28,6 +34,7 @@ pub struct EventWriter {
     village_code: String,
     config_sha256: String,
     transport: Transport,
+    keys: Option<Arc<SigningKeys>>,
 }
 
 impl EventWriter {
@@ -52,7 +59,32 @@ impl EventWriter {
             village_code: gateway.village_code.clone(),
             config_sha256: config.sha256.clone(),
             transport,
+            keys: None,
         })
+    }
+
+    /// The same, with events signed by the gateway's key, which is made if this is the first start.
+    pub fn signing(mut self, config: &Config, now: Timestamp) -> anyhow::Result<Self> {
+        let now = SiteTime::new(now, &self.time_zone);
+        let keys = SigningKeys::open_or_make(&config.storage.state_dir, &self.topics.source(), now.as_str());
+        self.keys = Some(Arc::new(keys.context("the key that events are signed with")?));
+        Ok(self)
+    }
+
+    /// The same, with events signed if there is a key that this process may read: for a process beside the gateway.
+    #[must_use]
+    pub fn signing_if_possible(mut self, config: &Config) -> Self {
+        match SigningKeys::open(&config.storage.state_dir) {
+            Ok(keys) => self.keys = Some(Arc::new(keys)),
+            Err(error) => tracing::warn!(%error, "the event is not signed"),
+        }
+        self
+    }
+
+    /// Keys that its events are signed with.
+    #[must_use]
+    pub fn signing_note(&self) -> Option<SigningNote> {
+        self.keys.as_ref().map(|keys| keys.note())
     }
 
     /// Topics of this gateway.
@@ -119,7 +151,11 @@ impl EventWriter {
             evidence,
             test,
         };
-        GridEvent::new(step, &context)
+        let event = GridEvent::new(step, &context);
+        match &self.keys {
+            Some(keys) => event.signed_by(Arc::clone(keys) as Arc<dyn Signer>),
+            None => event,
+        }
     }
 
     /// How a kept picture appears in its event; `number` counts the incident's pictures from 1.

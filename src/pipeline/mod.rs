@@ -23,11 +23,13 @@ pub mod live;
 pub mod machine;
 pub mod message;
 pub mod models;
+pub mod orders;
 pub mod picture;
 pub mod progress;
 pub mod publish;
 #[cfg(feature = "ffmpeg")]
 pub mod replay;
+pub mod retell;
 pub mod salvage;
 pub mod see;
 #[cfg(feature = "ffmpeg")]

@@ -23,6 +23,14 @@ impl std::fmt::Debug for Models {
     }
 }
 
+impl Models {
+    /// For a run that does not look.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { detectors: Detectors::new(), facts: BTreeMap::new(), runtime_version: "not loaded".to_owned() }
+    }
+}
+
 /// What `info` and events say of a model.
 #[derive(Debug, Clone)]
 pub struct ModelFacts {

@@ -1,9 +1,13 @@
 //! Makes the picture that proves an incident, the same for live and replay.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::config::{Camera, Evidence};
 use crate::contract::grid_event::{Redaction, RedactionState};
 use crate::domain::detection::Detection;
 use crate::domain::frame::Frame;
+use crate::domain::incident::Kind;
 use crate::evidence::{self, EvidenceError, Picture, make_crowd_picture, make_picture};
 use crate::inference::ModelInfo;
 
@@ -32,6 +36,18 @@ pub fn picture(
     let zone = camera.zones.iter().find(|zone| zone.id == name);
     let zone = zone.ok_or_else(|| PictureError::NoZone(name.to_owned()))?;
     Ok(make_crowd_picture(frame, boxes, (&camera.masks, &zone.polygon), options)?)
+}
+
+/// How a picture is redacted that nobody's incident asked for: where people are counted, every such zone is hidden, the
+/// first as in pictures of crowding, the others blackened.
+#[must_use]
+pub fn for_anybody(camera: &Arc<Camera>) -> (Arc<Camera>, Option<String>) {
+    let counted = camera.rules.iter().filter(|rule| rule.kind() == Kind::Crowding).map(|rule| &rule.common().zone);
+    let counted: BTreeSet<_> = counted.collect();
+    let Some(first) = counted.first() else { return (Arc::clone(camera), None) };
+    let others = camera.zones.iter().filter(|zone| counted.contains(&zone.id) && zone.id != **first);
+    let masks = camera.masks.iter().chain(others.map(|zone| &zone.polygon)).cloned().collect();
+    (Arc::new(Camera { masks, ..Camera::clone(camera) }), Some((*first).clone()))
 }
 
 /// What was blurred, in the contract's words. A model that knows no vehicles has not looked for plates,

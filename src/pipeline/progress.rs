@@ -12,8 +12,6 @@ use crate::clock::Clock;
 /// A loop that must keep turning.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// The decode threads.
-    Decode,
     /// The inference thread.
     Inference,
     /// One camera's analysis.

@@ -28,7 +28,7 @@ use crate::evidence::Picture;
 use crate::inference::ModelInfo;
 use crate::media::boundary::StreamReport;
 use crate::media::clip::ClipSource;
-use crate::pipeline::analyze::{CameraLoop, IncidentSink, Timers};
+use crate::pipeline::analyze::{CameraLoop, IncidentSink, Standing, Timers};
 use crate::pipeline::infer::InferenceThread;
 use crate::pipeline::message::{EventWriter, PictureFacts};
 use crate::pipeline::models;
@@ -97,8 +97,17 @@ pub async fn replay<W: Write + Send>(
     let (_no_inputs, inputs) = mpsc::channel(1);
     let eyes = Eyes::new(scene_meter(&analyzer), inferrer, &manifest, &camera.masks);
     let stop = CancellationToken::new();
-    let mut camera_loop =
-        CameraLoop { source, eyes, analyzer, sink, timers: Timers::Pictures, inputs, stop, idle_every: None };
+    let mut camera_loop = CameraLoop {
+        source,
+        eyes,
+        analyzer,
+        sink,
+        timers: Timers::Pictures,
+        inputs,
+        stop,
+        idle_every: None,
+        standing: Standing::default(),
+    };
     camera_loop.run().await;
     let CameraLoop { sink, eyes, .. } = camera_loop;
     drop(eyes);

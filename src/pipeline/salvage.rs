@@ -6,9 +6,11 @@
 //! <directory>/manifest.json                written last: what there is, and what could not be read
 //! <directory>/SHA256SUMS                   for `sha256sum -c`
 //! ```
-//! What cannot be read is left out and named; what cannot be written ends it.
+//! What cannot be read is left out and named; what cannot be written ends it. Every picture that is to be written has a row
+//! in the store's audit before the first of them is, in one transaction; where the store cannot be written, or must not be,
+//! the manifest says so (`audit`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::io;
@@ -23,7 +25,7 @@ use crate::contract::metrics::Accounting;
 use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::Timestamp;
 use crate::spool::{self, Item, Spool, SpoolError};
-use crate::store::{Inspection, KeptMessage, KeptPicture, MessageState, Unreadable};
+use crate::store::{Actor, AuditEntry, Deed, Inspection, KeptMessage, KeptPicture, MessageState, Store, Unreadable};
 
 /// Name of the list of everything.
 pub const MANIFEST: &str = "manifest.json";
@@ -64,6 +66,8 @@ pub struct Salvage {
     pub accounting: Option<Accounting>,
     /// In the order in which they were written.
     pub files: Vec<SavedFile>,
+    /// Whether the store's audit names these pictures: `written`, or why not.
+    pub audit: String,
     /// Empty if everything that was not delivered is here.
     pub unreadable: Vec<Unreadable>,
 }
@@ -94,8 +98,13 @@ pub struct SavedFile {
 }
 
 /// Writes every message that was not delivered, and the pictures of its event, into `target`, which is made for its
-/// owner alone. Blocks.
-pub fn salvage(store: &Inspection, target: &Path, at: Timestamp) -> Result<Salvage, SalvageError> {
+/// owner alone. `audit`: the store's folder, for its audit; `None` writes nothing there. Blocks.
+pub fn salvage(
+    store: &Inspection,
+    audit: Option<&Path>,
+    target: &Path,
+    at: Timestamp,
+) -> Result<Salvage, SalvageError> {
     prepare(target)?;
     let mut run = Run {
         store,
@@ -106,14 +115,22 @@ pub fn salvage(store: &Inspection, target: &Path, at: Timestamp) -> Result<Salva
     };
     let survey = store.survey();
     run.unreadable.extend(survey.unreadable);
-    for message in survey.messages.iter().filter(|message| message.state != MessageState::Delivered) {
+    let wanted: Vec<_> = survey.messages.iter().filter(|message| message.state != MessageState::Delivered).collect();
+    let audit = match audit {
+        None => "not written: it was not to be".to_owned(),
+        Some(folder) => match Store::audit_beside(folder, &departures(store, &wanted), at) {
+            Ok(()) => "written".to_owned(),
+            Err(error) => format!("not written: {error}"),
+        },
+    };
+    for message in wanted {
         run.message(message)?;
     }
     let epoch = run.told("the epoch", store.epoch().map(|epoch| epoch.ok_or("is missing")));
     let accounting = run.told("the accounting", store.accounting().map(Ok::<_, &str>));
     let Run { files, unreadable, .. } = run;
     let written_by = concat!("gridwatch ", env!("CARGO_PKG_VERSION")).to_owned();
-    let salvage = Salvage { written_by, at, epoch, accounting, files, unreadable };
+    let salvage = Salvage { written_by, at, epoch, accounting, files, audit, unreadable };
     let mut sums = String::new();
     for file in &salvage.files {
         writeln!(sums, "{}  {}", file.sha256, file.file).expect("writing to a string");
@@ -125,6 +142,19 @@ pub fn salvage(store: &Inspection, target: &Path, at: Timestamp) -> Result<Salva
         spool::write_whole(target, name, body).map_err(failed)?;
     }
     Ok(salvage)
+}
+
+/// The pictures that will be written, as far as they can be named.
+fn departures(store: &Inspection, messages: &[&KeptMessage]) -> Vec<AuditEntry> {
+    let mut entries = BTreeMap::new();
+    for event_id in messages.iter().map(|message| message.event.0) {
+        for picture in store.pictures_of(event_id).unwrap_or_default().into_iter().filter(|picture| picture.kept) {
+            let subject = format!("{event_id}/{}", picture.name);
+            let entry = AuditEntry::new(Actor::Person, Deed::Exported, &subject).of(picture.sha256);
+            entries.insert(subject, entry);
+        }
+    }
+    entries.into_values().collect()
 }
 
 /// A folder of our own: the pictures in it are of people's streets.

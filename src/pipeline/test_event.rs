@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Sends one opened event of `kind` that seems to come from `camera`, marked as a test, and says where it
 /// went. It does not pass through the outbox, so that it works beside a running gateway.
 pub async fn emit(config: &Config, camera: &Camera, kind: Kind, clock: &dyn Clock) -> anyhow::Result<String> {
-    let writer = EventWriter::new(config)?;
+    let writer = EventWriter::new(config)?.signing_if_possible(config);
     let step = simulated(camera, kind, clock.now());
     let model = no_model();
     let event = writer.event(camera, &model, &step, clock.quality(), &[], true);

@@ -11,7 +11,7 @@ use crate::contract::topics::Channel;
 use crate::media::boundary::AuthLedger;
 use crate::media::live::MediaOptions;
 use crate::media::probe::probe;
-use crate::mqtt::{Grant, Publication, check_broker};
+use crate::mqtt::{FaultKind, Grant, LinkFault, Publication, check_broker};
 use crate::pipeline::cameras::resolve;
 use crate::pipeline::ledger::ReadLedger;
 use crate::pipeline::link;
@@ -28,6 +28,8 @@ const MIN_MODEL_PX: f64 = 12.0;
 const EVENT_CODES: &str = "mend the file that `catalogue` of [gateway] names, or take the key out";
 const MODELS: &str = "`gridwatch models verify` says which file is wrong, docs/models.md how to get another";
 const BROKER: &str = "compare [mqtt] with the broker's settings; is the broker running, and is there a way to it?";
+const CERTIFICATES: &str = "compare `host` of [mqtt], the files of [mqtt.tls] and the clock with the broker's certificate: \
+                            `openssl s_client -connect HOST:PORT` shows it";
 const RIGHTS: &str = "contract/mosquitto.acl shows the rights that a gateway needs";
 const AS_THE_GATEWAY: &str = "run this as the user of the gateway";
 const CAMERA: &str = "`gridwatch probe` with this camera's URL says more";
@@ -105,7 +107,11 @@ pub async fn broker(config: &Config) -> Vec<Tried> {
         Ok::<_, anyhow::Error>(check_broker(&options, vec![probe], &topics.subscriptions()).await?)
     };
     let report = match asked.await {
-        Err(error) => return vec![Tried::new(what, Err(format!("{error:#}")), BROKER)],
+        Err(error) => {
+            let tls = error.downcast_ref::<LinkFault>().is_some_and(|fault| fault.kind == FaultKind::Tls);
+            let remedy = if tls { CERTIFICATES } else { BROKER };
+            return vec![Tried::new(what, Err(format!("{error:#}")), remedy)];
+        }
         Ok(report) => report,
     };
     let encrypted = if report.encrypted { "with TLS" } else { "without TLS" };

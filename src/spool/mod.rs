@@ -4,6 +4,7 @@
 //! ```text
 //! <directory>/<event_id>/<revision>.json    the message, byte for byte as a broker would get it
 //! <directory>/<event_id>/<evidence>.jpg     its pictures
+//! <directory>/<event_id>/<evidence>.age     its sealed originals, where the site has them
 //! ```
 //! A file appears whole or not at all, and survives a power cut once `write` has returned.
 //!
@@ -20,6 +21,9 @@ use std::time::SystemTime;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
+
+/// How a sealed original begins, which is no JPEG.
+const SEALED: &[u8] = b"age-encryption.org/";
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +122,7 @@ impl Spool {
         let folder = self.directory.join(event_id.to_string());
         let name = match item {
             Item::Event { revision } => format!("{revision}.json"),
+            Item::Evidence { id } if body.starts_with(SEALED) => format!("{id}.age"),
             Item::Evidence { id } => format!("{id}.jpg"),
         };
         let path = folder.join(&name);

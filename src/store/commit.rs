@@ -23,7 +23,7 @@ impl Database {
     }
 
     fn try_commit(&mut self, commit: &Commit) -> Result<Vec<Seq>, StoreError> {
-        let (now, epoch) = (self.now_ms(), self.epoch);
+        let (now, epoch, belief) = (self.now_ms(), self.epoch, self.belief());
         self.transact(|tx| {
             let mut repeated = HashSet::new();
             for step in &commit.transitions {
@@ -46,6 +46,7 @@ impl Database {
                 let number = if repeated.contains(&draft.event) {
                     number_of(tx, draft.event)?
                 } else {
+                    belief.note_event(tx, draft.event.0)?;
                     Some(enqueue(tx, draft, epoch, now)?)
                 };
                 numbers.extend(number);
@@ -82,7 +83,8 @@ fn use_snapshot(tx: &Connection, camera: &CameraId, used: &SnapshotUse) -> Resul
 /// Makes messages of a published event's pictures that were never one.
 fn enqueue_pictures(tx: &Connection, event_id: Uuid, now: i64) -> Result<(), StoreError> {
     let sql = "INSERT INTO outbox(event_id, class, topic, content_type, evidence, created_ms)
-               SELECT event_id, ?2, topic, 'image/jpeg', evidence.id, ?3 FROM evidence JOIN event USING(event_id)
+               SELECT event_id, ?2, topic, CASE role WHEN '\"original_sealed\"' THEN 'application/octet-stream' ELSE 'image/jpeg' END,
+                 evidence.id, ?3 FROM evidence JOIN event USING(event_id)
                JOIN picture ON picture.id = picture WHERE event_id = ?1 AND published AND NOT enqueued AND present
                ORDER BY evidence.id";
     let produced = tx.prepare_cached(sql)?.execute(params![event_id, Class::Evidence as i64, now])?;

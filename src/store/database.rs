@@ -8,14 +8,15 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, ffi, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::audit::{self, Carrier};
 use super::mark::Witness;
-use super::{OpenReport, StoreError, pictures, seal};
+use super::{OpenReport, StoreError, doubt, pictures, seal};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
 
 pub(super) const APPLICATION_ID: i64 = 0x4752_4457;
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 pub(super) const FILE_NAME: &str = "gridwatch.db";
 pub(super) const LOG_NAME: &str = "gridwatch.db-wal";
 
@@ -47,7 +48,8 @@ CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER UNIQUE, ev
   evidence INTEGER UNIQUE REFERENCES evidence, created_ms INTEGER NOT NULL,
   state INTEGER NOT NULL DEFAULT 0,      -- 0 pending, 1 awaiting receipt, 2 released, 3 quarantined
   acked INTEGER NOT NULL DEFAULT 0,      -- was released once
-  sends INTEGER NOT NULL DEFAULT 0, due_ms INTEGER, reason TEXT);
+  sends INTEGER NOT NULL DEFAULT 0, due_ms INTEGER, reason TEXT,
+  audited INTEGER NOT NULL DEFAULT 0);   -- a picture whose departure is written down
 CREATE INDEX outbox_lane ON outbox(state, class, id);
 CREATE INDEX outbox_event ON outbox(event_id, revision);
 CREATE TABLE gone(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, told INTEGER);
@@ -70,6 +72,8 @@ pub(super) struct Database {
     /// What the database may use until the ballast is there again.
     pub(super) hard_limit: Option<u64>,
     pub(super) witness: Witness,
+    /// By what pictures leave.
+    pub(super) carrier: Carrier,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -117,12 +121,15 @@ impl Database {
             next_picture: 1,
             closed: false,
             difference: 0,
+            carrier: Carrier::default(),
             hard_limit: None,
             witness,
             wake,
             _lock: lock,
         };
+        doubt::prepare(&database.connection, &database.clock.quality().boot_id)?;
         let lost = database.reconcile(set_aside.is_some())?;
+        database.begin_audit()?;
         // What cannot be tidied is no reason not to start: an unattended box would never come back.
         if let Err(error) = database.collect_garbage() {
             tracing::error!(%error, "pictures that were let go cannot be deleted");
@@ -197,7 +204,7 @@ impl Database {
     }
 
     pub(super) fn now_ms(&self) -> i64 {
-        self.clock.now().as_millisecond()
+        self.clock.utc().as_millisecond()
     }
 
     pub(super) fn wake(&self) {
@@ -253,6 +260,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         let transaction = connection.transaction()?;
         transaction.execute_batch(SCHEMA)?;
         transaction.execute_batch(seal::TABLE)?;
+        transaction.execute_batch(audit::SCHEMA)?;
         transaction.execute("INSERT INTO meta VALUES('epoch', ?1)", [Uuid::now_v7().to_string()])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
@@ -268,7 +276,24 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     if read_epoch(&connection)?.is_none() {
         return Err(damaged("no epoch"));
     }
+    migrate(&mut connection, version)?;
     Ok(connection)
+}
+
+/// From an older schema to ours, in one transaction: whole or not at all.
+fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
+    if from >= SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if from < 2 {
+        transaction.execute_batch("ALTER TABLE outbox ADD COLUMN audited INTEGER NOT NULL DEFAULT 0;")?;
+        transaction.execute_batch(audit::SCHEMA)?;
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    tracing::info!(from, to = SCHEMA_VERSION, "the database was brought to this version's schema");
+    Ok(())
 }
 
 pub(super) fn read_epoch(connection: &Connection) -> Result<Option<Epoch>, StoreError> {

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use super::audit::{self, Actor, AuditEntry, Deed};
 use super::database::Database;
 use super::{AuthKey, EventRecord, FeedbackOutcome, StoreError};
 use crate::contract::feedback::{CaseState, Feedback};
@@ -92,7 +93,7 @@ impl Database {
     }
 
     pub(super) fn record_feedback(&mut self, feedback: &Feedback) -> Result<FeedbackOutcome, StoreError> {
-        let body = serde_json::to_string(feedback)?;
+        let (body, now) = (serde_json::to_string(feedback)?, self.now_ms());
         self.transact(|tx| {
             let changed = tx.execute(
                 "UPDATE event SET feedback_seq = ?2, feedback = ?3
@@ -107,6 +108,10 @@ impl Database {
             if is_verdict(feedback.state) {
                 let sql = "INSERT OR REPLACE INTO unapplied VALUES(?1, ?2, ?3)";
                 tx.execute(sql, params![feedback.event_id, feedback.seq, body])?;
+                let state = serde_json::to_value(feedback.state)?;
+                let state = state.as_str().unwrap_or_default();
+                let subject = format!("{} {state} seq {}", feedback.event_id, feedback.seq);
+                audit::append(tx, &AuditEntry::new(Actor::Feedback, Deed::Verdict, subject), now)?;
             }
             Ok(FeedbackOutcome::Applied)
         })

@@ -123,8 +123,8 @@ pub struct Survey {
 /// A store that is only read, at one moment of it: what a running gateway writes meanwhile is not seen.
 #[derive(Debug)]
 pub struct Inspection {
-    connection: Connection,
-    directory: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) directory: PathBuf,
     /// Deleted after the connection to it is closed.
     _copy: Option<TempDir>,
 }

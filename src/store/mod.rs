@@ -37,14 +37,19 @@
 //! quarter of the space is for pending messages whatever else takes it. Every message dropped is counted in
 //! the transaction that drops it.
 //!
+//! `audit` is the hash-chained audit ([`audit`]). `outbox.audited` says that a picture's departure is written down there,
+//! which happens before the message is handed out; it is taken back when the message is done with.
+//!
 //! One connection on one thread behind a queue of [`QUEUE`] jobs; a full queue makes the caller wait. Other processes
 //! only read ([`Inspection`]), or take messages back in one transaction ([`Store::requeue_beside`]).
 
 mod again;
+mod audit;
 mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod doubt;
 mod gone;
 mod incidents;
 mod inspect;
@@ -57,6 +62,8 @@ mod records;
 mod requeue;
 mod seal;
 mod space;
+mod standing;
+mod turns;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -75,7 +82,9 @@ use crate::contract::metrics::Accounting;
 use crate::contract::sequence::{Epoch, Seq};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, SnapshotId};
+pub use audit::{Actor, AuditEntry, AuditRow, Broken, Carrier, Deed, Verified, verify as verify_audit};
 use database::Database;
+pub use doubt::Misdated;
 pub use inspect::{Inspection, KeptMessage, KeptPicture, MessageState, Survey, Unreadable};
 pub use pick::{Pick, PickError};
 pub use records::{
@@ -83,6 +92,7 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use turns::Turn;
 
 /// Jobs that may wait for the store's thread.
 pub const QUEUE: usize = 256;
@@ -127,6 +137,9 @@ pub enum StoreError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// Written by a version that had no audit.
+    #[error("{0}: this store has no audit yet; it begins when this version of gridwatch has run with it")]
+    NoAudit(PathBuf),
     /// Another process writes for longer than we wait.
     #[error("{0}: another process has kept it from being written for ten seconds; try again")]
     Busy(PathBuf),
@@ -268,6 +281,11 @@ impl Store {
     /// Whether the platform has ever sent a receipt.
     pub async fn receipts_seen(&self) -> Result<bool, StoreError> {
         self.call(Database::receipts_seen).await
+    }
+
+    /// Events whose times turned out to be wrong, now that the clock is known; their pictures' times are corrected here.
+    pub async fn misdated(&self) -> Result<Vec<Misdated>, StoreError> {
+        self.call(Database::misdated).await
     }
 
     /// Messages that wait.

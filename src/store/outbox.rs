@@ -40,6 +40,7 @@ impl Database {
         for id in chosen {
             batch.extend(self.load(id, now)?);
         }
+        self.note_departures(&mut batch)?;
         Ok(batch)
     }
 
@@ -55,7 +56,7 @@ impl Database {
 
     /// The message with its bytes. A picture whose file is missing or altered is counted as lost;
     /// one that cannot be read waits.
-    fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
+    pub(super) fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
         if !seal::is_whole(&self.connection, id)? {
             tracing::error!(message = id, "a message was damaged on the disk: not sent");
             self.transact(|tx| drop_message(tx, id, "message_damaged", now))?;
@@ -210,7 +211,7 @@ pub(super) fn drop_message(tx: &Connection, id: i64, reason: &str, now: i64) -> 
 fn broker_has(tx: &Connection, id: i64, now: i64) -> Result<(), StoreError> {
     let sql = "SELECT sends FROM outbox WHERE id = ?1 AND evidence IS NULL AND state < 2";
     let Some(sends) = tx.query_row(sql, [id], |row| row.get::<_, usize>(0)).optional()? else {
-        let sql = "UPDATE outbox SET state = 2, acked = 1 WHERE id = ?1 AND evidence IS NOT NULL";
+        let sql = "UPDATE outbox SET state = 2, acked = 1, audited = 0 WHERE id = ?1 AND evidence IS NOT NULL";
         tx.execute(sql, [id])?;
         return Ok(());
     };
@@ -221,12 +222,12 @@ fn broker_has(tx: &Connection, id: i64, now: i64) -> Result<(), StoreError> {
 }
 
 fn release(tx: &Connection, id: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE outbox SET state = 2, acked = 1, due_ms = NULL WHERE id = ?1", [id])?;
+    tx.execute("UPDATE outbox SET state = 2, acked = 1, due_ms = NULL, audited = 0 WHERE id = ?1", [id])?;
     Ok(())
 }
 
 fn quarantine(tx: &Connection, id: i64, reason: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET state = CASE WHEN acked THEN 2 ELSE 3 END, due_ms = NULL, reason = ?2
+    let sql = "UPDATE outbox SET state = CASE WHEN acked THEN 2 ELSE 3 END, due_ms = NULL, reason = ?2, audited = 0
                WHERE id = ?1 AND state < 2 RETURNING seq, acked";
     let row: Option<(Option<i64>, bool)> =
         tx.query_row(sql, params![id, reason], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

@@ -38,7 +38,9 @@ impl Database {
         let id = self.write_file_in_room(camera, &picture.jpeg)?;
         let redaction = serde_json::to_string(&picture.redaction)?;
         let number = i64::try_from(snapshot.0).unwrap_or(i64::MAX);
+        let belief = self.belief();
         self.transact(|tx| {
+            belief.note_picture(tx, id)?;
             tx.execute(
                 "INSERT INTO picture(id, bytes, width, height, sha256, redaction, captured_ms) VALUES(?1,?2,?3,?4,?5,?6,?7)",
                 params![

@@ -56,6 +56,7 @@ impl Database {
         let mut pictures_removed = self.expire()?;
         pictures_removed += self.limit_pictures()?;
         self.limit_database()?;
+        self.cut_audit()?;
         self.collect_garbage()?;
         self.ensure_ballast();
         let accounting = self.accounting()?;

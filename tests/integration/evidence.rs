@@ -13,7 +13,7 @@ use gridwatch::domain::geometry::{BoundingBox, Point, Polygon};
 use gridwatch::evidence::{Picture, RedactionState, make_picture};
 use mozjpeg::Decompress;
 
-const OPTIONS: config::Evidence = config::Evidence { max_bytes: 256 * 1024, max_width: 1280 };
+const OPTIONS: config::Evidence = config::Evidence { max_bytes: 256 * 1024, max_width: 1280, seal_originals_to: None };
 
 /// A clip, a moment in it, its size.
 struct Scene {

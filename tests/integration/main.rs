@@ -3,6 +3,7 @@
 
 mod cli;
 mod clips;
+mod commands;
 mod demo;
 mod detection;
 mod doctor;
@@ -16,6 +17,8 @@ mod outbox;
 mod replay;
 #[cfg(feature = "onnx")]
 mod runtime;
+mod service;
+mod signing;
 mod store;
 mod support;
 mod tidy;

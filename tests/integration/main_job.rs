@@ -130,7 +130,14 @@ async fn three_kinds_from_camera_to_platform_through_a_power_cut() {
 /// Commands and receipts while three incidents are open.
 async fn talk(platform: &Platform, opened: &[Value]) {
     platform.until_it_listens(120).await;
-    assert_eq!(platform.command("mute", "{}").await["status"], "unsupported");
+    let lifted = platform.command("mute", "{\"cam\": \"cam-quiet\", \"until\": null}").await;
+    assert_eq!((&lifted["status"], &lifted["result"]["muted"]), (&json!("ok"), &json!([])), "{lifted:#}");
+    assert_eq!(platform.command("mute", "{}").await["status"], "refused");
+    let answer = platform.command("snapshot", "{\"cam\": \"cam-quiet\"}").await;
+    assert_eq!(answer["status"], "ok", "{answer:#}");
+    let pictured = |seen: &[Message]| seen.iter().find(|m| m.topic == "rsp/test/picture").cloned();
+    let picture = platform.wait("picture of now", 10, pictured).await;
+    assert_eq!(answer["result"]["bytes"], picture.payload.len(), "{answer:#}");
 
     // An answer is only given below the gateway's own `rsp/`.
     let foreign = ["-D", "publish", "response-topic", "grid/v1/330902/101/gw-demo/event/dumping"];

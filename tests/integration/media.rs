@@ -1,9 +1,11 @@
 //! The media folder against real and scripted cameras, and clips.
 
+mod changes;
 mod clip;
 mod live;
 mod login;
 mod trouble;
+mod workers;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,10 +1,12 @@
 //! Integration tests: store.
 
 mod accounting;
+mod audit;
 mod incidents;
 mod numbers;
 mod outbox_model;
 mod space;
+mod turns;
 mod unreadable;
 
 use std::collections::BTreeSet;

@@ -5,6 +5,9 @@ use std::process::Command;
 
 const INSTALLED: &str = "/usr/bin/gridwatch";
 
+/// Within these the watchdog's ping comes and the program stops by itself.
+const SECONDS: [(&str, u64); 2] = [("WatchdogSec=", 60), ("TimeoutStopSec=", 30)];
+
 fn unit() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/gridwatch.service");
     std::fs::read_to_string(path).expect("the unit")
@@ -21,7 +24,7 @@ fn the_unit_starts_what_the_program_offers() {
     let unit = unit();
     let commands = commands(&unit);
     let named: Vec<_> = commands.iter().map(|(key, arguments)| (*key, arguments[0])).collect();
-    assert_eq!(named, [("ExecStartPre", "check"), ("ExecStart", "run")]);
+    assert_eq!(named, [("ExecStartPre", "check"), ("ExecStart", "run"), ("ExecReload", "check")]);
     for (key, arguments) in commands {
         // `--help` last: an unknown subcommand or option before it is still an error.
         let output = Command::new(env!("CARGO_BIN_EXE_gridwatch"))
@@ -44,12 +47,23 @@ fn the_unit_keeps_its_promises_to_systemd() {
         "DynamicUser=yes",
         "NoNewPrivileges=yes",
         "Environment=ORT_DISABLE_TELEMETRY=1",
+        // A SIGHUP that is not understood would end the program.
+        "ExecReload=/usr/bin/kill -HUP $MAINPID",
+        // A worker that takes too much memory ends alone.
+        "OOMPolicy=continue",
     ];
     for line in promised {
         assert!(has(line), "{line} is missing");
     }
-    assert!(unit.lines().any(|line| line.starts_with("WatchdogSec=")));
+    for (key, seconds) in SECONDS {
+        assert!(has(&format!("{key}{seconds}s")), "{key} is another one than the program counts on");
+    }
     assert!(!has("ProcSubset=pid"), "the boot id would be hidden");
+    let filters: Vec<_> = unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
+    for call in ["seccomp", "landlock_restrict_self", "adjtimex"] {
+        let allowed = |filter: &&str| !filter.starts_with('~') && filter.split(' ').any(|word| word == call);
+        assert!(filters.iter().any(allowed), "{call} would be refused");
+    }
     assert!(has("SocketBindAllow=ipv4:udp") && has("SocketBindAllow=ipv6:udp"), "RTP over UDP would be refused");
 }
 

@@ -36,7 +36,8 @@ pub enum Action {
     Show(show::ShowArgs),
     /// Save every event that was not delivered, with its pictures, into a folder
     ///
-    /// Only reads the store: on a copy, on a disk that can only be read, or beside a running gateway. What cannot be
+    /// Changes nothing in the store but its audit, which names every picture that is saved: on a copy, beside a running gateway,
+    /// or on a disk that can only be read, where the manifest says that the audit could not be written. What cannot be
     /// read is left out and named, in the manifest too, and the exit code is 1. Files appear whole or not at all.
     Export(export::ExportArgs),
     /// Send messages again, also those in quarantine
@@ -63,7 +64,7 @@ impl Place {
         }
     }
 
-    fn open(&self, global: &Global) -> anyhow::Result<Inspection> {
+    pub(in crate::cli) fn open(&self, global: &Global) -> anyhow::Result<Inspection> {
         Ok(Inspection::open(&self.folder(global)?, &scratch())?)
     }
 }

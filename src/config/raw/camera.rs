@@ -75,7 +75,7 @@ impl Default for RawCamera {
             min_object_px: 40,
             decode: DecodeMode::Auto,
             look_interval_s: 2.0,
-            ring_max_mib: 16,
+            ring_max_mib: 8,
             model: None,
             place: RawPlace::default(),
             mask: Vec::new(),

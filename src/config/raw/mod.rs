@@ -7,6 +7,7 @@
 pub(super) mod camera;
 pub(super) mod delivery;
 pub(super) mod gateway;
+pub(super) mod profile;
 pub(super) mod resources;
 pub(super) mod rules;
 pub(super) mod secret;
@@ -30,4 +31,5 @@ pub(super) struct RawConfig {
     pub(super) alert_budget: resources::RawAlertBudget,
     #[schemars(extend("x-required" = true))]
     pub(super) camera: Vec<camera::RawCamera>,
+    pub(super) profile: Vec<profile::RawProfile>,
 }

@@ -71,11 +71,15 @@ pub(in crate::config) struct RawEvidence {
     /// Wider pictures are scaled down to this many pixels.
     #[schemars(range(min = 320, max = 3840))]
     pub(in crate::config) max_width_px: u64,
+    /// Public key of the township (`age1…`, from `age-keygen`). With it, dumping events come with the original of
+    /// whoever was seen at it and of what lay there, nobody blurred, encrypted to this key: only the owner of the private
+    /// key can open it, this box cannot. Without it no original is ever kept.
+    pub(in crate::config) seal_originals_to: Option<String>,
 }
 
 impl Default for RawEvidence {
     fn default() -> Self {
-        Self { max_kib: 250, max_width_px: 1920 }
+        Self { max_kib: 250, max_width_px: 1920, seal_originals_to: None }
     }
 }
 

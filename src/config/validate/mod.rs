@@ -6,6 +6,7 @@
 mod camera;
 mod delivery;
 mod gateway;
+mod profile;
 mod resources;
 mod rules;
 mod schedule;
@@ -75,9 +76,10 @@ fn config(raw: RawConfig, root: &Section, site: &Site, text: &str) -> Option<Con
     let inference = inference.and_then(|raw| resources::inference(raw, &root.table("inference"), site));
     let storage = resources::storage(raw.storage, site);
     let delivery = delivery::delivery(raw.mqtt, raw.spool, root, site, &storage);
-    let evidence = resources::evidence(&raw.evidence);
+    let evidence = resources::evidence(&raw.evidence, &root.table("evidence"));
     let alert_budget = resources::alert_budget(&raw.alert_budget);
     let cameras = camera::cameras(raw.camera, root, site, gateway.as_ref());
+    let profiles = profile::profiles(raw.profile, root, cameras.as_deref());
     Some(Config {
         gateway: gateway?,
         delivery: delivery?,
@@ -86,6 +88,7 @@ fn config(raw: RawConfig, root: &Section, site: &Site, text: &str) -> Option<Con
         evidence,
         alert_budget,
         cameras: cameras?,
+        profiles: profiles?,
         sha256: hexadecimal(&Sha256::digest(text)),
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Site;
+use crate::config::Recipient;
 use crate::config::model::{AlertBudget, Evidence, Inference, Storage};
 use crate::config::raw::resources::{RawAlertBudget, RawEvidence, RawInference, RawStorage};
 use crate::config::section::Section;
@@ -31,8 +32,18 @@ pub(super) fn inference(raw: RawInference, section: &Section, site: &Site) -> Op
     })
 }
 
-pub(super) fn evidence(raw: &RawEvidence) -> Evidence {
+pub(super) fn evidence(raw: &RawEvidence, section: &Section) -> Evidence {
+    let seal_originals_to = raw.seal_originals_to.as_deref().and_then(|text| {
+        let recipient = Recipient::parse(text);
+        if recipient.is_none() {
+            let advice =
+                "write the public key that `age-keygen` printed, which begins with `age1`; never the private key";
+            section.error("seal_originals_to", "is not the public key of an age recipient", advice);
+        }
+        recipient
+    });
     Evidence {
+        seal_originals_to,
         max_bytes: usize::try_from(raw.max_kib.saturating_mul(1024)).unwrap_or(usize::MAX),
         max_width: u32::try_from(raw.max_width_px).unwrap_or(u32::MAX),
     }

@@ -115,11 +115,7 @@ fn common(raw: RawCommon, section: &Section, around: &mut Surroundings<'_>) -> O
     }
     let active = schedule("active", raw.active, around.time_zone, section);
     let permitted = schedule("permitted", raw.permitted, around.time_zone, section);
-    let timing_is_known = !section.is_incomplete("max_duration_s") && !section.is_incomplete("dwell_s");
-    if raw.max_duration_s <= raw.dwell_s && timing_is_known {
-        let advice = "an incident must be allowed to last longer than it takes to be noticed";
-        section.error("max_duration_s", format!("is not longer than dwell_s ({})", raw.dwell_s), advice);
-    }
+    timing(("max_duration_s", section), raw.max_duration_s, raw.dwell_s);
     Some(Common {
         id: id?,
         zone: zone?,
@@ -132,6 +128,33 @@ fn common(raw: RawCommon, section: &Section, around: &mut Surroundings<'_>) -> O
         cool_down: Duration::from_secs(raw.cool_down_s),
         max_duration: Duration::from_secs(raw.max_duration_s),
     })
+}
+
+/// Refuses, at `key`, a longest duration that is over before an incident is noticed.
+pub(super) fn timing((key, section): (&str, &Section), max_duration_s: u64, dwell_s: u64) {
+    let is_known = !section.is_incomplete("max_duration_s") && !section.is_incomplete("dwell_s");
+    if max_duration_s <= dwell_s && is_known {
+        let advice = "an incident must be allowed to last longer than it takes to be noticed";
+        let message = match key {
+            "dwell_s" => format!("is not shorter than max_duration_s ({max_duration_s})"),
+            _ => format!("is not longer than dwell_s ({dwell_s})"),
+        };
+        section.error(key, message, advice);
+    }
+}
+
+/// Refuses numbers of people between which an incident would flicker.
+pub(super) fn people(section: &Section, clear_people: u64, min_people: u64) {
+    let are_known = !section.is_incomplete("clear_people") && !section.is_incomplete("min_people");
+    if clear_people >= min_people && are_known {
+        let message = format!("is not below min_people ({min_people})");
+        section.error("clear_people", message, "without a gap the incident would open and close again and again");
+    }
+}
+
+/// `clear_people` where it is not set.
+pub(super) fn seven_tenths(min_people: u64) -> u64 {
+    (min_people.saturating_mul(7) / 10).max(1)
 }
 
 fn encroachment(raw: RawEncroachment, section: &Section, around: &mut Surroundings<'_>) -> Option<EncroachmentRule> {
@@ -166,12 +189,8 @@ fn dumping(raw: RawDumping, section: &Section, around: &mut Surroundings<'_>) ->
 
 fn crowding(raw: RawCrowding, section: &Section, around: &mut Surroundings<'_>) -> Option<CrowdingRule> {
     let common = common(raw_common!(raw), section, around);
-    let clear_people = raw.clear_people.unwrap_or((raw.min_people.saturating_mul(7) / 10).max(1));
-    let counts_are_known = !section.is_incomplete("clear_people") && !section.is_incomplete("min_people");
-    if clear_people >= raw.min_people && counts_are_known {
-        let message = format!("is not below min_people ({})", raw.min_people);
-        section.error("clear_people", message, "without a gap the incident would open and close again and again");
-    }
+    let clear_people = raw.clear_people.unwrap_or(seven_tenths(raw.min_people));
+    people(section, clear_people, raw.min_people);
     let ascending = raw.bands.windows(2).all(|pair| pair[0] < pair[1]);
     let from_two = raw.bands.first().is_some_and(|first| *first >= 2);
     if !ascending || !from_two {
@@ -203,6 +222,6 @@ fn roles(key: &str, roles: &[Role], section: &Section) -> Option<RoleSet> {
 
 /// Scores are single precision everywhere else; a configured one lies in 0–1.
 #[allow(clippy::cast_possible_truncation, reason = "only digits that no detector gives are lost")]
-fn single(score: f64) -> f32 {
+pub(super) fn single(score: f64) -> f32 {
     score as f32
 }

@@ -4,6 +4,7 @@
 //! before the next input, and asks `poll_look` and `poll_timeout` when to come back. The same loop
 //! serves live and replay.
 
+mod orders;
 mod state;
 mod watch;
 
@@ -19,7 +20,6 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Timestamp;
 use super::camera::{CameraId, LookPlan, StreamState};
 use super::feedback::Feedback;
 use super::frame::AnalyzedFrame;
@@ -31,6 +31,7 @@ use super::rules::{Claim, Look};
 use super::scene::ViewState;
 use super::time::{after, elapsed};
 use super::zone::Zone;
+use super::{SignedDuration, Timestamp};
 
 pub use state::AnalyzerState;
 use state::Core;
@@ -151,14 +152,15 @@ impl CameraAnalyzer {
         let since_look = previous.map_or(Duration::ZERO, |last| elapsed(last, at));
         let credit = since_look.min((self.look_interval * 2).max(Duration::from_secs(5)));
         let Self { camera, knows_piles, ids, core, watches, out, .. } = self;
-        let (knows_piles, Core { tracker, snapshots, view, .. }) = (*knows_piles, core);
+        let (knows_piles, Core { tracker, snapshots, view, mutes, .. }) = (*knows_piles, core);
         let back_since = view.back_since(at);
         for index in 0..watches.len() {
             let spoken_for = watch::spoken_for(watches, index);
             let tracks = tracker.tracks();
             let (track_of, spoken_for) = (&track_of[..], &spoken_for);
             let look = Look { at, gap, credit, back_since, frame, tracks, track_of, spoken_for, knows_piles };
-            watches[index].observe(look, &mut Desk { camera, ids: &mut **ids, snapshots, out });
+            let muted = mutes.get(&watches[index].kind()).is_some_and(|until| at < *until);
+            watches[index].observe(look, &mut Desk { camera, ids: &mut **ids, snapshots, out, muted });
         }
     }
 
@@ -222,6 +224,20 @@ impl CameraAnalyzer {
         for watch in &mut self.watches {
             watch.close(reason, at, &mut desk);
         }
+    }
+
+    /// UTC is this much ahead of the time line that moments are given on: the schedules of the rules go by UTC.
+    pub fn set_correction(&mut self, correction: SignedDuration) {
+        self.watches.iter_mut().for_each(|watch| watch.set_correction(correction));
+    }
+
+    /// Says the last word on an incident again, because its times are known better now. False if the incident is not known
+    /// any more.
+    pub fn retell(&mut self, event_id: Uuid, at: Timestamp) -> bool {
+        self.advance(at);
+        let at = self.core.now;
+        let mut desk = desk(&self.camera, &mut *self.ids, &mut self.core, &mut self.out);
+        self.watches.iter_mut().any(|watch| watch.retell(event_id, at, &mut desk))
     }
 
     /// The next step of an incident; to be drained after every input and after [`Self::new`].
@@ -294,5 +310,5 @@ fn desk<'a>(
     core: &'a mut Core,
     out: &'a mut VecDeque<IncidentTransition>,
 ) -> Desk<'a> {
-    Desk { camera, ids, snapshots: &mut core.snapshots, out }
+    Desk { camera, ids, snapshots: &mut core.snapshots, out, muted: false }
 }

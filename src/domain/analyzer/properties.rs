@@ -219,6 +219,7 @@ proptest! {
                 SnapshotRequest::Keep(id) | SnapshotRequest::KeepCrowd(id, _) => {
                     prop_assert!(held.insert(*id), "a name used twice");
                 }
+                SnapshotRequest::KeepOriginal(id) => prop_assert!(held.contains(id), "of a picture that is not kept"),
                 SnapshotRequest::Discard(id) => prop_assert!(held.remove(id), "given up but not held"),
             }
             most = most.max(held.len());

@@ -1,18 +1,19 @@
 //! What an analyzer remembers, in a form that can be stored.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::LOST_AFTER;
 use super::watch::WatchRecord;
-use crate::domain::Timestamp;
 use crate::domain::feedback::Feedback;
+use crate::domain::incident::Kind;
 use crate::domain::scene::{ViewMonitor, ViewState};
 use crate::domain::snapshots::Snapshots;
-use crate::domain::time::{after, before, elapsed};
+use crate::domain::time::{after, elapsed, moved};
 use crate::domain::tracker::Tracker;
+use crate::domain::{SignedDuration, Timestamp};
 
 /// Everything of a camera that survives a restart and a change of the configuration: baseline,
 /// furniture, candidates, open incidents, cool-downs. Its inside is the analyzer's own; a stored one
@@ -49,26 +50,36 @@ impl AnalyzerState {
         if ahead.is_zero() {
             return Some(self);
         }
-        // The stored form names every moment, also those of rules that do not know of clocks set back.
+        self.moved(-SignedDuration::try_from(ahead).ok()?)
+    }
+
+    /// The state as it would be, had everything happened later by `by`, or earlier where that is negative. `None` if it is
+    /// not of this version.
+    #[must_use]
+    pub fn moved(self, by: SignedDuration) -> Option<Self> {
+        if by.is_zero() {
+            return Some(self);
+        }
+        // The stored form names every moment, also those of rules that do not know of clocks.
         let mut stored = serde_json::to_value(self).ok()?;
-        move_back(&mut stored, ahead);
+        move_all(&mut stored, by);
         serde_json::from_value(stored).ok()
     }
 }
 
 /// Moves every moment in `stored`. Only a moment reads as one in full: names of rules and zones hold
 /// no colon.
-fn move_back(stored: &mut Value, by: Duration) {
+fn move_all(stored: &mut Value, by: SignedDuration) {
     match stored {
         Value::String(text) => {
             if let Ok(moment) = text.parse::<Timestamp>()
                 && moment.to_string() == *text
             {
-                *text = before(moment, by).to_string();
+                *text = moved(moment, by).to_string();
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| move_back(item, by)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| move_back(field, by)),
+        Value::Array(items) => items.iter_mut().for_each(|item| move_all(item, by)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| move_all(field, by)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -88,6 +99,9 @@ pub(super) struct Core {
     pub(super) view: ViewMonitor,
     pub(super) tracker: Tracker,
     pub(super) snapshots: Snapshots,
+    /// Kinds of which the platform wants to hear nothing new, and until when.
+    #[serde(default)]
+    pub(super) mutes: BTreeMap<Kind, Timestamp>,
 }
 
 impl Core {
@@ -102,6 +116,7 @@ impl Core {
             view: ViewMonitor::default(),
             tracker: Tracker::default(),
             snapshots: Snapshots::new(),
+            mutes: BTreeMap::new(),
         }
     }
 

@@ -162,3 +162,44 @@ fn pictures_to_be_given_up_are_not_forgotten_by_a_restart() {
     let street = Street::continued(rules(), Some(serde_json::from_str(&stored).unwrap()), at(5));
     assert_eq!(street.snapshots, [SnapshotRequest::Discard(given_up.snapshot)], "and its frame is gone");
 }
+
+#[test]
+fn an_incident_is_told_again_open_or_ended_and_lives_on() {
+    let mut street = Street::new(rules());
+    street.watch(0..200, |_| vec![stall(0.4)]);
+    let event_id = street.transitions[0].event_id;
+    assert!(street.analyzer.retell(event_id, at(200)));
+    street.drain();
+    let [opened, again] = street.transitions.as_slice() else { panic!("{:?}", street.phases()) };
+    assert_eq!((again.revision, again.phase, again.first_seen), (2, Phase::Updated, opened.first_seen));
+    assert!(again.evidence.is_empty(), "its pictures are with it already");
+    street.watch(201..400, |_| vec![]);
+    assert!(street.analyzer.retell(event_id, at(400)));
+    street.drain();
+    let end = Phase::Closed(CloseReason::Cleared);
+    assert_eq!(street.phases(), [Phase::Opened, Phase::Updated, end, end]);
+    assert_eq!(street.transitions.iter().map(|step| step.revision).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert!(!street.analyzer.retell(uuid::Uuid::nil(), at(400)), "nobody knows it");
+}
+
+/// The box began with a clock that is eight hours behind, and gets to know it while an incident is open.
+#[test]
+fn schedules_go_by_utc_and_durations_do_not() {
+    let mut rule = encroachment();
+    let windows = vec![Window { days: Days::Every, start: time(6, 0, 0, 0), end: time(14, 0, 0, 0) }];
+    // The scenario begins at 06:13 UTC.
+    rule.common.active = Some(Schedule { time_zone: TimeZone::UTC, windows });
+    let mut street = Street::new(vec![Rule::Encroachment(rule)]);
+    street.watch(0..200, |_| vec![stall(0.4)]);
+    street.analyzer.set_correction(SignedDuration::from_hours(3));
+    street.watch(200..210, |_| vec![stall(0.4)]);
+    assert_eq!(street.phases(), [Phase::Opened], "09:16, and nothing has lasted three hours");
+    let ends_in = street.analyzer.poll_timeout().unwrap();
+    street.analyzer.set_correction(SignedDuration::from_hours(7) + SignedDuration::from_mins(40));
+    let sooner = street.analyzer.poll_timeout().unwrap();
+    assert!(sooner < ends_in && sooner < at(600), "the schedule's end is near now");
+    street.analyzer.set_correction(SignedDuration::from_hours(8));
+    street.watch(210..220, |_| vec![stall(0.4)]);
+    assert_eq!(street.phases(), [Phase::Opened, Phase::Closed(CloseReason::RuleDisabled)]);
+    assert_eq!(street.transitions[1].at, at(210));
+}

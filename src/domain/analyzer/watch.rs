@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::Timestamp;
 use crate::domain::feedback::{Feedback, Verdict};
 use crate::domain::incident::{CloseReason, Kind, SnapshotId};
 use crate::domain::lifecycle::{Desk, Lifecycle, Outcome};
 use crate::domain::rules::crowding::Crowding;
 use crate::domain::rules::dumping::Dumping;
 use crate::domain::rules::encroachment::Encroachment;
-use crate::domain::rules::params::{Attendance, Rule};
+use crate::domain::rules::params::{Attendance, Rule, RuleSetting};
 use crate::domain::rules::{Assessment, Claim, Look, SpokenFor};
 use crate::domain::snapshots::Snapshots;
-use crate::domain::time::after;
+use crate::domain::time::{after, moved};
 use crate::domain::zone::Zone;
+use crate::domain::{SignedDuration, Timestamp};
 
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -24,6 +24,9 @@ pub(super) struct Watch {
     claims: Vec<Claim>,
     judge: Judge,
     lifecycle: Lifecycle,
+    correction: SignedDuration,
+    /// Not switched off by a profile.
+    enabled: bool,
 }
 
 /// What a watch remembers.
@@ -69,7 +72,35 @@ impl Watch {
             Rule::Dumping(_) => Judge::Dumping(Dumping::default()),
             Rule::Crowding(_) => Judge::Crowding(Crowding::default()),
         };
-        Self { rule, zone, claims, judge, lifecycle: Lifecycle::default() }
+        Self {
+            rule,
+            zone,
+            claims,
+            judge,
+            lifecycle: Lifecycle::default(),
+            correction: SignedDuration::ZERO,
+            enabled: true,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        kind_of(&self.rule)
+    }
+
+    /// Whether `rule` is this watch's own, perhaps with other values.
+    pub(super) fn is_of(&self, rule: &Rule) -> bool {
+        let (own, other) = (self.rule.common(), rule.common());
+        own.id == other.id && own.zone == other.zone && self.kind() == kind_of(rule)
+    }
+
+    /// Goes on with these values.
+    pub(super) fn set_rule(&mut self, setting: &RuleSetting, at: Timestamp, desk: &mut Desk<'_>) {
+        self.rule = setting.rule.clone();
+        self.enabled = setting.enabled;
+        if !self.enabled {
+            self.close(CloseReason::RuleDisabled, at, desk);
+            self.suspend(desk.snapshots);
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -80,17 +111,31 @@ impl Watch {
         self.lifecycle.open_incident()
     }
 
+    /// UTC is this much ahead of the box's own time: schedules go by it.
+    pub(super) fn set_correction(&mut self, correction: SignedDuration) {
+        self.correction = correction;
+    }
+
+    /// Says the last word on an incident of this watch again.
+    pub(super) fn retell(&mut self, event_id: Uuid, at: Timestamp, desk: &mut Desk<'_>) -> bool {
+        self.lifecycle.retell(event_id, at, desk)
+    }
+
     /// Whether the rule looks for anything at this moment.
     pub(super) fn applies(&self, at: Timestamp) -> bool {
+        let at = moved(at, self.correction);
         let common = self.rule.common();
-        common.active.as_ref().is_none_or(|active| active.is_active(at))
+        self.enabled
+            && common.active.as_ref().is_none_or(|active| active.is_active(at))
             && !common.permitted.as_ref().is_some_and(|permitted| permitted.is_active(at))
     }
 
     /// When [`Self::applies`] may next change its answer.
     pub(super) fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
         let common = self.rule.common();
-        [&common.active, &common.permitted].into_iter().flatten().filter_map(|s| s.next_change(after)).min()
+        let after = moved(after, self.correction);
+        let changes = [&common.active, &common.permitted].into_iter().flatten().filter_map(|s| s.next_change(after));
+        changes.min().map(|change| moved(change, -self.correction))
     }
 
     pub(super) fn observe(&mut self, look: Look<'_>, desk: &mut Desk<'_>) {

@@ -120,6 +120,13 @@ impl Ended {
         }
     }
 
+    /// The last word again, because its times are known better now.
+    pub(super) fn retell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        (self.last.at, self.last_report) = (at, at);
+        self.last.revision += 1;
+        desk.out.push_back(self.last.clone());
+    }
+
     /// No usable picture came in time, or the rule no longer knows what it was.
     pub(super) fn cannot_tell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
         self.answer(VerificationResult::CannotTell, at, desk);
@@ -245,11 +252,11 @@ impl OpenIncident {
         }
         if let Some(settled) = self.settled_at {
             let later = elapsed(settled, at) >= common.reopen_within.max(UPDATE_SPACING);
-            return (later && seen.met).then_some(CloseReason::Superseded);
+            return (later && seen.met && !desk.muted).then_some(CloseReason::Superseded);
         }
         let changed = (self.magnitude - self.reported).abs() >= WORTH_TELLING * self.reported.abs().max(1e-9);
         let changed = changed && (self.magnitude - seen.magnitude).abs() <= SETTLED * self.magnitude.abs();
-        if self.may_update(at) && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
+        if self.may_update(at) && !desk.muted && (changed || elapsed(self.last_report, at) >= HEARTBEAT) {
             self.last.evidence = vec![desk.keep(place(&self.last), EvidenceRole::Latest, at)];
             self.report(Phase::Updated, at, desk);
         }
@@ -310,6 +317,12 @@ impl OpenIncident {
     fn answer(&mut self, result: VerificationResult, at: Timestamp, desk: &mut Desk<'_>) {
         let Some(answer) = self.verification.answer(result, at) else { return };
         self.last.verification = Some(answer);
+        self.report(Phase::Updated, at, desk);
+    }
+
+    /// The last word again, because its times are known better now.
+    pub(super) fn retell(&mut self, at: Timestamp, desk: &mut Desk<'_>) {
+        self.last.evidence.clear();
         self.report(Phase::Updated, at, desk);
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) ids: &'a mut dyn IdGenerator,
     pub(crate) snapshots: &'a mut Snapshots,
     pub(crate) out: &'a mut VecDeque<IncidentTransition>,
+    /// The platform wants to hear nothing new of this kind now.
+    pub(crate) muted: bool,
 }
 
 impl Desk<'_> {
@@ -54,6 +56,7 @@ impl Desk<'_> {
     fn keep(&mut self, (kind, zone): (Kind, &str), role: EvidenceRole, at: Timestamp) -> EvidenceRef {
         match kind {
             Kind::Crowding => self.snapshots.keep_crowd(zone, role, at),
+            Kind::Dumping if role == EvidenceRole::Confirmed => self.snapshots.keep_with_original(role, at),
             Kind::Encroachment | Kind::Dumping => self.snapshots.keep(role, at),
         }
     }
@@ -153,7 +156,7 @@ impl Lifecycle {
             return Outcome::None;
         }
         match self.ended.take() {
-            Some(ended) if seen.back && ended.may_continue(at, common) => {
+            Some(ended) if seen.back && !desk.muted && ended.may_continue(at, common) => {
                 self.open = Some(OpenIncident::reopen(ended, at, &seen, desk));
                 Outcome::Opened
             }
@@ -162,7 +165,7 @@ impl Lifecycle {
                 if let Some(ended) = &mut self.ended {
                     ended.try_verification(at, seen.back, desk);
                 }
-                if !seen.met {
+                if !seen.met || desk.muted {
                     return Outcome::None;
                 }
                 self.open_new(at, seen, common, kind, desk);
@@ -228,6 +231,18 @@ impl Lifecycle {
             }
         }
         Outcome::None
+    }
+
+    /// Says the last word on this incident again. False if it is not known any more.
+    pub(crate) fn retell(&mut self, event_id: Uuid, at: Timestamp, desk: &mut Desk<'_>) -> bool {
+        if let Some(incident) = self.open.as_mut().filter(|incident| incident.id() == event_id) {
+            incident.retell(at, desk);
+        } else if let Some(ended) = self.ended.as_mut().filter(|ended| ended.last.event_id == event_id) {
+            ended.retell(at, desk);
+        } else {
+            return false;
+        }
+        true
     }
 
     /// A look is wanted that says how things stand; the incident's end answers as well.

@@ -155,7 +155,7 @@ impl Dumping {
         if candidate.presence.last_hit().is_none() {
             candidate.act_seen = true;
             candidate.by_vehicle |= visit.by_vehicle;
-            candidate.during.get_or_insert_with(|| snapshots.keep(EvidenceRole::During, look.at));
+            candidate.during.get_or_insert_with(|| snapshots.keep_with_original(EvidenceRole::During, look.at));
         }
     }
 

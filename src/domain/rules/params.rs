@@ -106,6 +106,18 @@ pub enum Rule {
     Crowding(CrowdingRule),
 }
 
+/// A rule as a profile has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleSetting {
+    /// With the profile's values.
+    pub rule: Rule,
+    /// One that is not looks for nothing, and keeps what it has learned of the place.
+    pub enabled: bool,
+}
+
+/// What is in force where no profile is.
+pub const NO_PROFILE: &str = "default";
+
 impl Rule {
     /// Which of the three it looks for.
     #[must_use]
@@ -114,6 +126,15 @@ impl Rule {
             Self::Encroachment(_) => Kind::Encroachment,
             Self::Dumping(_) => Kind::Dumping,
             Self::Crowding(_) => Kind::Crowding,
+        }
+    }
+
+    /// What every rule has, to be changed.
+    pub fn common_mut(&mut self) -> &mut Common {
+        match self {
+            Self::Encroachment(rule) => &mut rule.common,
+            Self::Dumping(rule) => &mut rule.common,
+            Self::Crowding(rule) => &mut rule.common,
         }
     }
 

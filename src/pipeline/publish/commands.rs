@@ -1,24 +1,41 @@
 //! What a platform may ask, and what it is answered. Rules, URLs and models never come this way.
+//!
+//! ```text
+//! cmd/… ─▶ Gate (address, life, replay, rate) ─▶ parse ─▶ audit row ─▶ deed ─▶ answer
+//!             └────────────────┴── refused: counted, audited without its content
+//! ```
+
+mod orders;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::contract::command::{Command, Response, Resync, Status};
+use crate::contract::command::{Command, Response, Resync, Since, Status};
 use crate::contract::feedback::{CaseState, Feedback};
+use crate::contract::inbound::Reason;
 use crate::contract::time::SiteTime;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::CameraId;
 use crate::domain::feedback::{Feedback as Word, Verdict};
 use crate::domain::incident::{CloseReason, Phase};
+use crate::domain::rules::params::NO_PROFILE;
 use crate::pipeline::analyze::CameraInput;
+use crate::pipeline::board::Board;
+use crate::pipeline::deliver::Shared;
 use crate::pipeline::message::EventWriter;
-use crate::store::{FeedbackOutcome, Store, StoreError};
+use crate::pipeline::orders::{OrderError, Orders};
+use crate::pipeline::publish::gate::{Asked, Gate, reply_path};
+use crate::pipeline::publish::refusals::Refusals;
+use crate::store::{Actor, AuditEntry, Deed, FeedbackOutcome, Store, StoreError};
+use orders::Address;
 
 /// Where words about an incident go: to the camera that saw it.
 pub type CameraInputs = BTreeMap<CameraId, mpsc::Sender<CameraInput>>;
@@ -39,19 +56,72 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// For the counters.
     pub budget: Arc<Mutex<AlertBudget>>,
+    /// Cameras as they are.
+    pub board: Board,
+    /// The profile in force.
+    pub orders: Orders,
+    /// What may be read.
+    pub gate: Gate,
+    /// What was not acted upon.
+    pub refusals: Refusals,
+}
+
+impl Desk {
+    /// Over what the whole program shares.
+    #[must_use]
+    pub fn new(shared: &Shared, cameras: CameraInputs, orders: Orders) -> Self {
+        Self {
+            store: shared.store.clone(),
+            cameras,
+            writer: Arc::clone(&shared.writer),
+            clock: Arc::clone(&shared.clock),
+            budget: Arc::clone(&shared.budget),
+            board: shared.board.clone(),
+            orders,
+            gate: Gate::default(),
+            refusals: Refusals::default(),
+        }
+    }
 }
 
 /// How an answer to a command ends.
 type Outcome = (Status, Option<String>, Option<serde_json::Value>);
 
+/// An answer, and what goes out before it.
+#[derive(Debug)]
+pub struct Reply {
+    /// Below `rsp/`.
+    pub path: String,
+    /// Of the command.
+    pub correlation: Bytes,
+    /// The answer.
+    pub response: Response,
+    /// A picture that was asked for, published below the answer's topic.
+    pub picture: Option<Bytes>,
+    /// It is refused, for this reason, and that is not counted yet.
+    pub refused: Option<Reason>,
+}
+
+/// What comes of a command.
+#[allow(missing_debug_implementations, reason = "a future has none")]
+pub enum Answer {
+    /// Nothing: there is nowhere to answer to, or it was answered before.
+    None,
+    /// This.
+    Now(Box<Reply>),
+    /// This, as soon as a camera has looked.
+    Later(BoxFuture<'static, Reply>),
+}
+
 impl Desk {
     /// Takes the platform's word; `Ok` means that its effect is durable and the message may be forgotten,
     /// and says whether it was a receipt.
-    pub async fn feedback(&self, payload: &[u8]) -> Result<bool, StoreError> {
+    pub async fn feedback(&mut self, payload: &[u8]) -> Result<bool, StoreError> {
         let feedback = match Feedback::parse(payload) {
             Ok(feedback) => feedback,
             Err(refused) => {
                 tracing::warn!(%refused, "feedback is not understood and is dropped");
+                self.refuse(Actor::Feedback, refused.reason()).await;
                 return Ok(false);
             }
         };
@@ -61,8 +131,14 @@ impl Desk {
             self.store.receipt(event_id, feedback.revision_seen.unwrap_or(u32::MAX)).await?;
             return Ok(true);
         }
-        if self.store.record_feedback(feedback.clone()).await? != FeedbackOutcome::Applied {
-            tracing::info!(%event_id, seq = feedback.seq, "feedback is older than what is known, or of an unknown event");
+        let reason = match self.store.record_feedback(feedback.clone()).await? {
+            FeedbackOutcome::Applied => None,
+            FeedbackOutcome::Stale => Some(Reason::Replayed),
+            FeedbackOutcome::UnknownEvent => Some(Reason::UnknownEvent),
+        };
+        if let Some(reason) = reason {
+            tracing::info!(%event_id, seq, "feedback is older than what is known, or of an unknown event");
+            self.refuse(Actor::Feedback, reason).await;
             return Ok(false);
         }
         let Some(event) = self.store.latest_event(event_id).await? else { return Ok(false) };
@@ -75,28 +151,102 @@ impl Desk {
         Ok(false)
     }
 
-    /// Carries out a command and says how it went.
-    pub async fn command(&self, name: &str, payload: &[u8]) -> Response {
-        let (status, detail, result) = match Command::parse(name, payload) {
-            Err(refused) => (Status::Refused, Some(refused.to_string()), None),
-            Ok(command) => self.carry_out(command).await,
+    /// Carries out a command, if it may be read, and says how it went.
+    pub async fn command(&mut self, asked: &Asked<'_>, payload: &[u8]) -> Answer {
+        let now = self.clock.now();
+        let admitted = self.gate.admit(asked, self.writer.topics(), now);
+        let path = reply_path(self.writer.topics(), asked.reply_to);
+        let worth_it = admitted.err().is_none_or(|reason| self.gate.answers(reason, now));
+        let Some(path) = path.filter(|_| worth_it) else {
+            self.refuse(Actor::Command, admitted.err().unwrap_or(Reason::ForeignResponseTopic)).await;
+            return Answer::None;
         };
-        tracing::info!(command = name, ?status, detail, "the platform asked");
-        let at = SiteTime::new(self.clock.now(), self.writer.time_zone());
-        Response { command: name.to_owned(), status, at, detail, result }
+        let correlation =
+            Bytes::copy_from_slice(asked.correlation.filter(|data| data.len() <= 256).unwrap_or_default());
+        let to = Address { name: asked.name.to_owned(), path, correlation };
+        let command = match admitted.map(|()| Command::parse(asked.name, payload)) {
+            Err(reason) => Err((reason, reason.in_words().to_owned())),
+            Ok(Err(refused)) => Err((refused.reason(), refused.to_string())),
+            Ok(Ok(Command::Snapshot { camera })) => match self.snapshot(&camera, &to).await {
+                Ok(later) => return Answer::Later(later),
+                Err(refused) => Err(refused),
+            },
+            Ok(Ok(command)) => Ok(command),
+        };
+        let (outcome, refused) = match command {
+            Ok(command) => self.carry_out(command).await,
+            Err((reason, words)) => ((Status::Refused, Some(words), None), Some(reason)),
+        };
+        Answer::Now(Box::new(self.reply(to, outcome, refused)))
     }
 
-    async fn carry_out(&self, command: Command) -> Outcome {
-        let done = match command {
-            Command::Ping => Ok((Status::Ok, None, None)),
-            Command::Resync(asked) => self.resync(asked).await,
-            Command::Verify { event_id } => self.verify(event_id).await,
-            Command::GetEvidence { event_id, id } => self.evidence(event_id, &id).await,
-            Command::Unsupported(name) => {
-                Ok((Status::Unsupported, Some(format!("`{name}` is not in this version")), None))
+    fn reply(&self, to: Address, outcome: Outcome, refused: Option<Reason>) -> Reply {
+        to.reply(SiteTime::new(self.clock.utc(), self.writer.time_zone()), outcome, refused)
+    }
+
+    /// Counts what is not acted upon, and writes it down without a word of its content.
+    pub async fn refuse(&mut self, actor: Actor, reason: Reason) {
+        let rows = self.refusals.note(actor, reason, self.clock.now());
+        if !rows.is_empty() {
+            tracing::warn!(?actor, reason = reason.name(), "a message is not acted upon");
+        }
+        self.write_down(rows).await;
+    }
+
+    /// Writes down what was counted since, where it is time; all of it before the program stops.
+    pub async fn write_refusals(&mut self, all: bool) {
+        let rows = self.refusals.due(self.clock.now(), all);
+        self.write_down(rows).await;
+    }
+
+    async fn write_down(&self, rows: Vec<AuditEntry>) {
+        if !rows.is_empty()
+            && let Err(error) = self.store.audit(rows).await
+        {
+            tracing::error!(%error, "refusals are counted, and cannot be written into the audit");
+        }
+    }
+
+    /// The row is there before the deed: what cannot be written down is not done.
+    async fn acts(&self, subject: String) -> Result<(), StoreError> {
+        self.store.audit(vec![AuditEntry::new(Actor::Command, Deed::Acts, subject)]).await
+    }
+
+    async fn carry_out(&mut self, command: Command) -> (Outcome, Option<Reason>) {
+        let about = subject(&command);
+        let outcome = match self.act(command, about.as_deref()).await {
+            Ok(outcome) => outcome,
+            Err(OrderError::Refused(refused)) => {
+                return ((Status::Refused, Some(refused.to_string()), None), Some(refused.reason()));
             }
+            Err(OrderError::Store(error)) => (Status::Failed, Some(error.to_string()), None),
         };
-        done.unwrap_or_else(|error| (Status::Failed, Some(error.to_string()), None))
+        match outcome.0 {
+            Status::Refused => (outcome, Some(Reason::NotPossible)),
+            Status::Failed => {
+                let row = about.map(|subject| AuditEntry::new(Actor::Command, Deed::Failed, subject));
+                self.write_down(row.into_iter().collect()).await;
+                (outcome, None)
+            }
+            Status::Ok | Status::Unsupported => (outcome, None),
+        }
+    }
+
+    async fn act(&mut self, command: Command, about: Option<&str>) -> Result<Outcome, OrderError> {
+        // Those that may still be refused write it down once they are not.
+        match (&command, about) {
+            (Command::Mute(_) | Command::Profile(_), _) | (_, None) => {}
+            (_, Some(about)) => self.acts(about.to_owned()).await?,
+        }
+        match command {
+            Command::Ping => Ok((Status::Ok, None, None)),
+            Command::Resync(asked) => Ok(self.resync(asked).await?),
+            Command::Verify { event_id } => Ok(self.verify(event_id).await?),
+            Command::GetEvidence { event_id, id } => Ok(self.evidence(event_id, &id).await?),
+            Command::Mute(mute) => self.mute(mute, about.unwrap_or_default()).await,
+            Command::Profile(order) => self.profile(&order).await,
+            Command::Snapshot { .. } => Ok((Status::Failed, Some("comes when the camera has looked".to_owned()), None)),
+        }
     }
 
     async fn resync(&self, asked: Resync) -> Result<Outcome, StoreError> {
@@ -139,6 +289,22 @@ impl Desk {
         if sender.send(input).await.is_err() {
             tracing::warn!(%camera, "the camera's analysis has ended");
         }
+    }
+}
+
+/// What a command that acts is called in the audit.
+fn subject(command: &Command) -> Option<String> {
+    match command {
+        Command::Resync(Resync { since, until, .. }) => Some(match (since, until) {
+            (Since::Time(at), _) => format!("resync since {at}"),
+            (Since::Seq(first), Some(last)) => format!("resync {first} to {last}"),
+            (Since::Seq(first), None) => format!("resync from {first}"),
+        }),
+        Command::Verify { event_id } => Some(format!("verify {event_id}")),
+        Command::GetEvidence { event_id, id } => Some(format!("get-evidence {event_id}/{id}")),
+        Command::Mute(mute) => Some(orders::mute_subject(mute)),
+        Command::Profile(order) => Some(format!("profile {}", order.name.as_deref().unwrap_or(NO_PROFILE))),
+        Command::Ping | Command::Snapshot { .. } => None,
     }
 }
 

@@ -1,20 +1,33 @@
 //! Messages on their way, and what their answers mean for the outbox. Plain bookkeeping: time is an
 //! argument, nothing here talks to anybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::suspects::Suspects;
 use crate::config::ReleaseOn;
 use crate::mqtt::{Refusal, RefusalKind, UplinkEvent};
-use crate::store::{Ack, MessageId, OutboxMessage};
+use crate::store::{Ack, MessageId, OutboxMessage, Turn};
 
 /// Messages handed to the uplink and not answered yet, at most.
 pub(super) const WINDOW: usize = 16;
 
-/// A message that the broker refuses for its own sake, or that ends every connection it is sent on, is
-/// set aside after this many attempts. `resync` takes it back.
+/// A message that the broker refuses for its own sake, or that ends every connection it is sent on while others get
+/// through, is set aside after this many attempts. `resync` takes it back.
 const MAX_TRIES: u32 = 3;
+
+/// Bytes on their way while nothing is known of the line: at 4 KiB a second they are answered within four seconds.
+const FIRST_BYTES: usize = 16 * 1024;
+
+/// What is on its way may take this share of a second: whatever is live waits no longer behind it.
+const SHARE_OF_SECOND: (usize, usize) = (3, 4);
+
+/// On the slowest lines one small message after another.
+const FEWEST_BYTES: usize = 2 * 1024;
+
+/// Every so many-th message is one that has waited longest, so that old ones get through as well.
+const OLDEST_EVERY: u32 = 4;
 
 /// A broker without room or rights for us is left alone this long at first, doubled up to the longest.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
@@ -33,6 +46,13 @@ impl Lane {
     }
 }
 
+/// A message on its way.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    lane: Lane,
+    bytes: usize,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Pause {
     until: Timestamp,
@@ -40,31 +60,100 @@ struct Pause {
 }
 
 /// What is known of messages beyond the outbox; forgotten with the process, which costs a duplicate.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Flight {
-    sent: BTreeMap<MessageId, Lane>,
+    sent: BTreeMap<MessageId, Sent>,
     settled: Vec<(MessageId, Ack)>,
     tries: BTreeMap<MessageId, u32>,
     paused: BTreeMap<Lane, Pause>,
+    pauses: (SignedDuration, SignedDuration),
+    suspects: Suspects,
     /// The platform gives receipts.
     receipts_seen: bool,
-    /// A connection ended with messages on their way: one at a time until an answer, to find a culprit.
-    careful: bool,
+    /// Unanswered messages that the broker takes.
+    window: usize,
+    /// Event messages and pictures handed over so far.
+    events: u32,
+    pictures: u32,
+    /// A picture for which there was no room beside what is on its way.
+    large_picture: Option<usize>,
 }
 
 impl Flight {
     /// Nothing on its way; `receipts_seen`: the platform has given receipts before.
     #[must_use]
     pub fn new(receipts_seen: bool) -> Self {
-        Self { receipts_seen, ..Self::default() }
+        Self {
+            sent: BTreeMap::new(),
+            settled: Vec::new(),
+            tries: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            pauses: (FIRST_PAUSE, LONGEST_PAUSE),
+            suspects: Suspects::default(),
+            receipts_seen,
+            window: WINDOW,
+            events: 0,
+            pictures: 0,
+            large_picture: None,
+        }
     }
 
-    /// Messages that may be handed over now.
-    pub(super) fn room(&self, now: Timestamp) -> usize {
+    /// Leaves a broker that refuses alone for `first`, doubled up to `longest`, instead of 5 s and 5 min.
+    #[must_use]
+    pub fn pausing(mut self, first: SignedDuration, longest: SignedDuration) -> Self {
+        self.pauses = (first, longest);
+        self
+    }
+
+    /// When the next lane that is paused may be tried again.
+    pub(super) fn resumes(&self, now: Timestamp) -> Option<Timestamp> {
+        self.paused.values().map(|pause| pause.until).filter(|until| *until > now).min()
+    }
+
+    /// Event messages that may be handed over now, and which ones.
+    pub(super) fn next_events(&self, now: Timestamp) -> Option<(Turn, usize)> {
+        let room = self.room(now);
+        let until_oldest = OLDEST_EVERY - 1 - self.events % OLDEST_EVERY;
+        match (room, until_oldest as usize) {
+            (0, _) => None,
+            (_, 0) => Some((Turn::Oldest, 1)),
+            (room, urgent) => Some((Turn::Urgent, room.min(urgent))),
+        }
+    }
+
+    /// The picture that may be handed over now that no event message waits.
+    pub(super) fn next_picture(&self, now: Timestamp, rate: Option<u32>) -> Option<Turn> {
+        let has_room =
+            self.sent.is_empty() || self.large_picture.is_none_or(|bytes| self.fits(Lane::Picture, bytes, rate));
+        let may = self.room(now) > 0 && !self.is_paused(Lane::Picture, now) && has_room;
+        let oldest = self.pictures % OLDEST_EVERY == OLDEST_EVERY - 1;
+        may.then_some(if oldest { Turn::OldestPicture } else { Turn::NewestPicture })
+    }
+
+    /// Whether so many bytes more would leave the line quick enough for what may come. Behind pictures event messages
+    /// need not wait as well: they follow at once.
+    pub(super) fn fits(&self, lane: Lane, bytes: usize, rate: Option<u32>) -> bool {
+        let counts = |sent: &&Sent| lane == Lane::Picture || sent.lane == Lane::Event;
+        let on_the_way: usize = self.sent.values().filter(counts).map(|sent| sent.bytes).sum();
+        let (share, of) = SHARE_OF_SECOND;
+        let most = rate.map_or(FIRST_BYTES, |rate| (rate as usize / of * share).max(FEWEST_BYTES));
+        on_the_way == 0 || on_the_way + bytes <= most
+    }
+
+    pub(super) fn picture_must_wait(&mut self, bytes: usize) {
+        self.large_picture = Some(bytes);
+    }
+
+    /// Nothing but messages in doubt waits; true if they may be tried again.
+    pub(super) fn nothing_else_waits(&mut self) -> bool {
+        self.sent.is_empty() && self.suspects.nothing_else()
+    }
+
+    fn room(&self, now: Timestamp) -> usize {
         if self.is_paused(Lane::Event, now) {
             return 0;
         }
-        let window = if self.careful { 1 } else { WINDOW };
+        let window = if self.suspects.careful() { 1 } else { self.window };
         window.saturating_sub(self.sent.len())
     }
 
@@ -74,11 +163,19 @@ impl Flight {
 
     /// Messages that the outbox must not hand out now.
     pub(super) fn busy(&self) -> Vec<MessageId> {
-        self.sent.keys().chain(self.settled.iter().map(|(id, _)| id)).copied().collect()
+        let busy = self.sent.keys().chain(self.settled.iter().map(|(id, _)| id)).copied();
+        busy.chain(self.suspects.doubted()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    pub(super) fn handed_over(&mut self, id: MessageId, lane: Lane) {
-        self.sent.insert(id, lane);
+    pub(super) fn handed_over(&mut self, id: MessageId, lane: Lane, bytes: usize) {
+        self.sent.insert(id, Sent { lane, bytes });
+        match lane {
+            Lane::Event => self.events = self.events.wrapping_add(1),
+            Lane::Picture => {
+                self.pictures = self.pictures.wrapping_add(1);
+                self.large_picture = None;
+            }
+        }
     }
 
     pub(super) fn receipt_seen(&mut self) {
@@ -105,8 +202,11 @@ impl Flight {
                     let waits = lane == Lane::Event && self.waits_for_receipt(release_on);
                     self.tries.remove(&id);
                     self.paused.remove(&lane);
-                    self.careful = false;
                     self.settled.push((id, if waits { Ack::BrokerAcked } else { Ack::Released }));
+                    for culprit in self.suspects.got_through(id, MAX_TRIES) {
+                        let reason = "the broker ends the connection whenever this message is sent".to_owned();
+                        self.settled.push((culprit, Ack::Quarantined { reason }));
+                    }
                 }
             }
             UplinkEvent::Refused { token, refusal, .. } => {
@@ -119,18 +219,17 @@ impl Flight {
                 if let Some((id, _)) = self.landed(*token)
                     && *suspect
                 {
-                    self.careful = true;
-                    if alone {
-                        self.failed(id, "the broker ends the connection whenever this message is sent");
-                    }
+                    self.suspects.ended_with(id, alone);
                 }
             }
-            UplinkEvent::Connected(_) | UplinkEvent::Disconnected { .. } => {}
+            UplinkEvent::Connected(granted) => self.window = WINDOW.min(usize::from(granted.receive_max)).max(1),
+            UplinkEvent::Disconnected { .. } => {}
         }
     }
 
     fn landed(&mut self, token: u64) -> Option<(MessageId, Lane)> {
-        self.sent.remove_entry(&MessageId(i64::try_from(token).ok()?))
+        let (id, sent) = self.sent.remove_entry(&MessageId(i64::try_from(token).ok()?))?;
+        Some((id, sent.lane))
     }
 
     fn waits_for_receipt(&self, release_on: ReleaseOn) -> bool {
@@ -156,7 +255,8 @@ impl Flight {
     fn pause(&mut self, lane: Lane, now: Timestamp) {
         let pause = self.paused.entry(lane).or_insert(Pause { until: Timestamp::MIN, length: SignedDuration::ZERO });
         if pause.until <= now {
-            pause.length = (pause.length * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            let (first, longest) = self.pauses;
+            pause.length = (pause.length * 2).clamp(first, longest);
             pause.until = now.saturating_add(pause.length).unwrap_or(Timestamp::MAX);
         }
     }
@@ -172,102 +272,4 @@ impl Flight {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
-    }
-
-    fn flight_with(ids: &[i64]) -> Flight {
-        let mut flight = Flight::new(false);
-        for &id in ids {
-            flight.handed_over(MessageId(id), Lane::Event);
-        }
-        flight
-    }
-
-    fn refusal(token: u64, kind: RefusalKind) -> UplinkEvent {
-        let refusal = Refusal { code: 0x87, text: "no".to_owned(), kind };
-        UplinkEvent::Refused { token, topic: "t".to_owned(), refusal }
-    }
-
-    #[test]
-    fn a_missing_right_pauses_and_loses_nothing() {
-        let mut flight = Flight::new(false);
-        let mut now = at(0);
-        let mut pauses = Vec::new();
-        for _ in 0..10 {
-            assert_eq!(flight.room(now), WINDOW);
-            for id in 1..=3 {
-                flight.handed_over(MessageId(id), Lane::Event);
-            }
-            for token in 1..=3 {
-                flight.answered(&refusal(token, RefusalKind::HoldOff), ReleaseOn::Auto, now);
-            }
-            assert_eq!(flight.room(now), 0);
-            let began = now;
-            while flight.room(now) == 0 {
-                now += SignedDuration::from_secs(1);
-            }
-            pauses.push(now.duration_since(began).as_secs());
-        }
-        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
-        assert_eq!(flight.settled(), 0, "nothing is given up");
-    }
-
-    #[test]
-    fn pictures_without_a_right_do_not_hold_events_back() {
-        let mut flight = Flight::new(false);
-        flight.handed_over(MessageId(1), Lane::Picture);
-        flight.answered(&refusal(1, RefusalKind::HoldOff), ReleaseOn::Auto, at(0));
-        assert!(flight.is_paused(Lane::Picture, at(1)));
-        assert_eq!(flight.room(at(1)), WINDOW);
-    }
-
-    #[test]
-    fn a_broken_line_accuses_nobody_but_a_repeated_culprit_is_set_aside() {
-        let mut flight = flight_with(&[1, 2]);
-        flight.answered(&UplinkEvent::Unsent { token: 1, suspect: true }, ReleaseOn::Auto, at(0));
-        flight.answered(&UplinkEvent::Unsent { token: 2, suspect: false }, ReleaseOn::Auto, at(0));
-        assert_eq!(flight.room(at(0)), 1, "one at a time from now on");
-        for _ in 0..2 {
-            flight.handed_over(MessageId(1), Lane::Event);
-            flight.answered(&UplinkEvent::Unsent { token: 1, suspect: true }, ReleaseOn::Auto, at(0));
-            assert_eq!(flight.settled(), 0);
-        }
-        flight.handed_over(MessageId(1), Lane::Event);
-        flight.answered(&UplinkEvent::Unsent { token: 1, suspect: true }, ReleaseOn::Auto, at(0));
-        assert!(matches!(flight.take_settled().as_slice(), [(MessageId(1), Ack::Quarantined { .. })]));
-        flight.handed_over(MessageId(2), Lane::Event);
-        flight.answered(&UplinkEvent::Acknowledged { token: 2 }, ReleaseOn::Auto, at(0));
-        assert_eq!(flight.room(at(0)), WINDOW);
-    }
-
-    #[test]
-    fn receipts_decide_what_an_acknowledgement_releases() {
-        for (seen, release_on, waits) in [
-            (false, ReleaseOn::Auto, false),
-            (true, ReleaseOn::Auto, true),
-            (true, ReleaseOn::Puback, false),
-            (false, ReleaseOn::Receipt, true),
-        ] {
-            let mut flight = Flight::new(seen);
-            flight.handed_over(MessageId(1), Lane::Event);
-            flight.handed_over(MessageId(2), Lane::Picture);
-            for token in 1..=2 {
-                flight.answered(&UplinkEvent::Acknowledged { token }, release_on, at(0));
-            }
-            let expected = if waits { Ack::BrokerAcked } else { Ack::Released };
-            assert_eq!(flight.take_settled(), [(MessageId(1), expected), (MessageId(2), Ack::Released)]);
-        }
-    }
-
-    #[test]
-    fn too_large_is_set_aside_at_once() {
-        let mut flight = flight_with(&[1]);
-        flight.answered(&refusal(1, RefusalKind::TooLarge), ReleaseOn::Auto, at(0));
-        assert!(matches!(flight.take_settled().as_slice(), [(MessageId(1), Ack::Quarantined { .. })]));
-        assert_eq!(flight.room(at(0)), WINDOW);
-    }
-}
+mod tests;

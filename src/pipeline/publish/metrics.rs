@@ -17,9 +17,10 @@ pub async fn collect(
     store: &Store,
     descriptions: &Descriptions,
     budget: &Mutex<AlertBudget>,
+    refused: impl Iterator<Item = (String, u64)>,
 ) -> Result<Metrics, StoreError> {
     let now = descriptions.clock.now();
-    let mut counters = BTreeMap::new();
+    let mut counters: BTreeMap<String, u64> = refused.collect();
     let held_back = budget.lock().unwrap_or_else(PoisonError::into_inner).held_back();
     counters.insert("alert_budget_held_back".to_owned(), held_back);
     counters.insert("accounting_mismatches".to_owned(), store.accounting_mismatches().await?);
@@ -46,6 +47,7 @@ pub async fn collect(
         last_seq: store.last_seq().await?.0,
         outbox: store.accounting().await?,
         lost: store.losses().await?.into_iter().collect(),
+        audit: store.audit_head().await?,
         counters,
     })
 }

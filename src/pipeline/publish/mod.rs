@@ -3,8 +3,11 @@
 
 pub mod commands;
 pub mod flight;
+pub mod gate;
 pub mod metrics;
 pub mod mqtt;
+pub mod refusals;
 pub mod retained;
 #[cfg(feature = "ffmpeg")]
 pub mod spool;
+mod suspects;

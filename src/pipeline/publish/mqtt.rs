@@ -11,21 +11,28 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::until;
 use crate::config::ReleaseOn;
 use crate::contract::camera_state::CameraCondition;
+use crate::contract::inbound::Reason;
 use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
-use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SendError, Uplink, UplinkEvent};
+use crate::domain::incident::Kind;
+use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SESSION_EXPIRY, SendError, Uplink, UplinkEvent};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
-use crate::pipeline::publish::commands::Desk;
+use crate::pipeline::publish::commands::{Answer, Desk, Reply};
 use crate::pipeline::publish::flight::{Flight, Lane, WINDOW};
+use crate::pipeline::publish::gate::Asked;
 use crate::pipeline::publish::metrics;
 use crate::pipeline::publish::retained::{Descriptions, condition};
-use crate::store::OutboxMessage;
+use crate::store::{Actor, OutboxMessage, Turn};
 
 /// Answers are committed together at least this often: losing one only makes a duplicate.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
@@ -64,21 +71,35 @@ pub struct Waiting {
     /// Descriptions by topic: only the newest of each is of use.
     descriptions: BTreeMap<String, Publication>,
     /// Camera states as they were told last.
-    told: BTreeMap<CameraId, (CameraCondition, Timestamp)>,
+    told: BTreeMap<CameraId, Told>,
+    /// The profile as it was told last.
+    profile: Option<(String, Timestamp)>,
+    /// Answers that wait for a camera; as few as the gate lets in.
+    later: FuturesUnordered<BoxFuture<'static, Reply>>,
+    /// The signing key as it was seen last.
+    key: Option<String>,
 }
+
+/// What the platform should hear of a camera at once when it changes.
+type Told = (CameraCondition, Timestamp, BTreeMap<Kind, Timestamp>);
 
 impl MqttPublisher {
     /// Runs until `stop`, then sends what it can until `deadline` has passed.
     pub async fn run(mut self, stop: CancellationToken, deadline: Duration) {
         let mut outbox = self.desk.store.changed();
         let mut cameras = self.descriptions.board.changes();
+        // The first connection opens with it.
+        self.waiting.profile = self.descriptions.board.profile_in_force();
         let mut settle = tokio::time::interval(SETTLE_EVERY);
         let mut report = tokio::time::interval(REPORT_EVERY);
         let mut metrics = tokio::time::interval(METRICS_EVERY);
         settle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let clock = &self.desk.clock;
+            let pause = self.flight.resumes(clock.now()).map(|at| until(&**clock, at));
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
                 Some(event) = self.uplink.next_event() => {
                     let connected = matches!(event, UplinkEvent::Connected(_));
                     self.handle_uplink(&event);
@@ -90,7 +111,11 @@ impl MqttPublisher {
                 Ok(()) = outbox.changed() => {}
                 Ok(()) = cameras.changed() => self.describe_changed_cameras(),
                 _ = settle.tick(), if self.flight.settled() > 0 => self.settle().await,
-                _ = report.tick() => self.progress.report(&Stage::Publish),
+                Some(reply) = self.waiting.later.next(), if !self.waiting.later.is_empty() => self.reply(reply).await,
+                _ = report.tick() => {
+                    self.progress.report(&Stage::Publish);
+                    self.desk.write_refusals(false).await;
+                }
                 _ = metrics.tick() => self.describe_everything().await,
             }
             self.send_waiting();
@@ -101,6 +126,7 @@ impl MqttPublisher {
 
     async fn stop(mut self, deadline: Duration) {
         self.settle().await;
+        self.desk.write_refusals(true).await;
         for event in self.uplink.stop(deadline).await {
             self.flight.answered(&event, self.release_on, self.desk.clock.now());
         }
@@ -133,32 +159,66 @@ impl MqttPublisher {
         }
     }
 
+    /// Event messages as far as the line and the broker take them, and pictures only when none of those waits.
     async fn fill_window(&mut self) {
         if self.flight.settled() >= WINDOW {
             self.settle().await;
         }
         let now = self.desk.clock.now();
-        while self.uplink.is_online() && self.flight.room(now) > 0 {
-            let batch = match self.desk.store.next_batch(self.flight.room(now), self.flight.busy()).await {
-                Ok(batch) => batch,
-                Err(error) => return tracing::error!(%error, "the outbox cannot be read"),
-            };
-            let mut sent = 0;
-            for message in batch {
-                let (id, lane) = (message.id, Lane::of(&message));
-                if self.flight.is_paused(lane, now) {
+        while self.uplink.is_online() {
+            let Some((turn, limit)) = self.flight.next_events(now) else { return };
+            let Some(events) = self.next_of(turn, limit).await else { return };
+            if !events.is_empty() {
+                if !self.hand_over(events) {
+                    return;
+                }
+                continue;
+            }
+            // Nothing urgent may be left and something still be overdue.
+            if turn == Turn::Urgent {
+                let Some(overdue) = self.next_of(Turn::Oldest, limit).await else { return };
+                if !overdue.is_empty() {
+                    if !self.hand_over(overdue) {
+                        return;
+                    }
                     continue;
                 }
-                match self.uplink.try_send(self.publication(message)) {
-                    Ok(()) => self.flight.handed_over(id, lane),
-                    Err(SendError::Full | SendError::Offline) => return,
-                }
-                sent += 1;
             }
-            if sent == 0 {
+            let picture = match self.flight.next_picture(now, self.uplink.line_rate()) {
+                Some(turn) => self.next_of(turn, 1).await.unwrap_or_default(),
+                None => Vec::new(),
+            };
+            if picture.is_empty() {
+                if !self.flight.nothing_else_waits() {
+                    return;
+                }
+            } else if !self.hand_over(picture) {
                 return;
             }
         }
+    }
+
+    async fn next_of(&mut self, turn: Turn, limit: usize) -> Option<Vec<OutboxMessage>> {
+        let batch = self.desk.store.next_of(turn, limit, self.flight.busy()).await;
+        batch.inspect_err(|error| tracing::error!(%error, "the outbox cannot be read")).ok()
+    }
+
+    /// False: the line takes no more for now.
+    fn hand_over(&mut self, messages: Vec<OutboxMessage>) -> bool {
+        for message in messages {
+            let (id, lane, bytes) = (message.id, Lane::of(&message), message.body.len() + message.topic.len());
+            if !self.flight.fits(lane, bytes, self.uplink.line_rate()) {
+                if lane == Lane::Picture {
+                    self.flight.picture_must_wait(bytes);
+                }
+                return false;
+            }
+            match self.uplink.try_send(self.publication(message)) {
+                Ok(()) => self.flight.handed_over(id, lane, bytes),
+                Err(SendError::Full | SendError::Offline) => return false,
+            }
+        }
+        true
     }
 
     fn publication(&self, message: OutboxMessage) -> Publication {
@@ -197,7 +257,14 @@ impl MqttPublisher {
 
     async fn handle_downlink(&mut self, event: DownlinkEvent) {
         match event {
-            DownlinkEvent::Connected(_) => tracing::info!("listening for feedback and commands"),
+            DownlinkEvent::Connected(granted) => {
+                tracing::info!(session_kept = granted.session_present, "listening for feedback and commands");
+                // Silence of the broker means that it keeps what it was asked for.
+                if let Some(kept) = granted.session_expiry.filter(|kept| *kept < SESSION_EXPIRY) {
+                    let kept_h = kept.as_secs() / 3600;
+                    tracing::warn!(kept_h, "the broker keeps feedback for us no longer than this while we are away");
+                }
+            }
             DownlinkEvent::Disconnected { fault, retry_in } => {
                 tracing::warn!(%fault, retry_s = retry_in.as_secs(), "no connection for feedback and commands");
             }
@@ -227,37 +294,60 @@ impl MqttPublisher {
                 incoming.ack();
             }
             _ => {
-                tracing::warn!(topic = incoming.topic, "a message on a topic that is not ours");
+                self.desk.refuse(Actor::Command, Reason::ForeignTopic).await;
                 incoming.ack();
             }
         }
     }
 
     async fn answer(&mut self, name: &str, incoming: &Incoming) {
-        let topics = self.descriptions.writer.topics();
-        let reply_to = incoming.response_topic.as_deref().filter(|topic| topics.owns_response(topic));
-        let Some(Channel::Response(path)) = reply_to.and_then(|topic| topics.parse(topic)) else {
-            return tracing::warn!(command = name, "a command without a response topic of ours is refused");
+        let asked = Asked {
+            name,
+            reply_to: incoming.response_topic.as_deref(),
+            correlation: incoming.correlation_data.as_deref(),
+            retained: incoming.retain,
+            expiry: incoming.expiry,
+            waited: incoming.waited(),
         };
-        if incoming.retain {
-            return tracing::warn!(command = name, "a retained command is refused: it would act at every start");
+        match self.desk.command(&asked, &incoming.payload).await {
+            Answer::None => {}
+            Answer::Now(reply) => self.reply(*reply).await,
+            Answer::Later(reply) => self.waiting.later.push(reply),
         }
-        let response = self.desk.command(name, &incoming.payload).await;
-        let mut reply = self.descriptions.message(&Channel::Response(path), &response);
-        reply.correlation_data.clone_from(&incoming.correlation_data);
-        if self.waiting.replies.len() == MAX_REPLIES {
-            return tracing::warn!(command = name, "a reply is dropped: too many wait");
+    }
+
+    async fn reply(&mut self, reply: Reply) {
+        if let Some(reason) = reply.refused {
+            self.desk.refuse(Actor::Command, reason).await;
         }
-        self.waiting.replies.push_back(reply);
+        if self.waiting.replies.len() + 2 > MAX_REPLIES {
+            return tracing::warn!(command = reply.response.command, "a reply is dropped: too many wait");
+        }
+        if let Some(jpeg) = reply.picture.clone() {
+            let channel = Channel::Response(reply.picture_path());
+            let topic = self.descriptions.writer.topics().of(&channel);
+            let mut picture = Publication::new(0, topic, jpeg).with_content_type("image/jpeg");
+            picture.expiry = channel.publication().expiry;
+            picture.correlation_data = Some(reply.correlation.clone());
+            self.waiting.replies.push_back(picture);
+        }
+        let mut answer = self.descriptions.message(&Channel::Response(reply.path), &reply.response);
+        answer.correlation_data = Some(reply.correlation);
+        self.waiting.replies.push_back(answer);
     }
 
     /// Only what the platform should know at once; the rest comes with the counters.
     fn describe_changed_cameras(&mut self) {
+        let profile = self.descriptions.board.profile_in_force();
+        if self.waiting.profile != profile {
+            self.waiting.profile = profile;
+            self.describe(self.descriptions.info());
+        }
         let facts = self.descriptions.board.read();
         let mut states = self.descriptions.camera_states();
         for (id, facts) in facts {
-            let news = (condition(facts.stream, facts.view), facts.since);
-            if self.waiting.told.insert(id.clone(), news) != Some(news)
+            let news = (condition(facts.stream, facts.view), facts.since, facts.mutes);
+            if self.waiting.told.insert(id.clone(), news.clone()) != Some(news)
                 && let Some(state) = states.remove(&id)
             {
                 self.describe(state);
@@ -266,12 +356,19 @@ impl MqttPublisher {
     }
 
     async fn describe_everything(&mut self) {
-        match metrics::collect(&self.desk.store, &self.descriptions, &self.desk.budget).await {
+        match metrics::collect(&self.desk.store, &self.descriptions, &self.desk.budget, self.desk.refusals.totals())
+            .await
+        {
             Ok(metrics) => self.describe(self.descriptions.message(&Channel::Metrics, &metrics)),
             Err(error) => tracing::error!(%error, "the counters cannot be read"),
         }
         for state in self.descriptions.camera_states().into_values() {
             self.describe(state);
+        }
+        // A key that was changed beside us has to be known before its events are judged.
+        let key = self.descriptions.writer.signing_note().map(|note| note.current);
+        if self.waiting.key != key && std::mem::replace(&mut self.waiting.key, key).is_some() {
+            self.describe(self.descriptions.info());
         }
     }
 

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::contract::camera_state::{CameraCondition, CameraState};
+use crate::contract::camera_state::{CameraCondition, CameraState, MutedKind};
 use crate::contract::info::{CameraNote, InferenceNote, Info};
 use crate::contract::sequence::Epoch;
-use crate::contract::state::GatewayState;
+use crate::contract::state::{GatewayState, SafeModeNote};
 use crate::contract::time::SiteTime;
 use crate::contract::topics::Channel;
 use crate::domain::camera::{CameraId, StreamState};
+use crate::domain::rules::params::NO_PROFILE;
 use crate::domain::scene::ViewState;
 use crate::mqtt::Publication;
 use crate::pipeline::board::{Board, CameraFacts};
@@ -37,6 +38,8 @@ pub struct Descriptions {
     pub inference: InferenceNote,
     /// Of the configuration text.
     pub config_sha256: Arc<str>,
+    /// Profiles that there are.
+    pub profiles: Arc<[String]>,
     /// Cameras that an earlier configuration had: their retained state is removed.
     pub removed: Arc<[CameraId]>,
     /// Names this run of the program.
@@ -45,6 +48,8 @@ pub struct Descriptions {
     pub started_at: Timestamp,
     /// Life of the outbox.
     pub epoch: Epoch,
+    /// Why nothing is watched in this run, if that is so.
+    pub safe_mode: Option<Arc<str>>,
 }
 
 impl Descriptions {
@@ -63,28 +68,42 @@ impl Descriptions {
             boot_id: self.clock.quality().boot_id,
             at: self.time(self.clock.now()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            safe_mode: self
+                .safe_mode
+                .as_ref()
+                .map(|reason| SafeModeNote { since: self.time(self.started_at), reason: reason.to_string() }),
         }
     }
 
-    /// What opens a connection: info and every camera's state.
+    /// What runs here.
     #[must_use]
-    pub fn births(&self) -> Vec<Publication> {
+    pub fn info(&self) -> Publication {
+        let (rule_profile, until) = self.board.profile_in_force().unzip();
         let info = Info {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: self.time(self.clock.now()),
             inference: self.inference.clone(),
             models: self.models.to_vec(),
             cameras: self.cameras.to_vec(),
-            rule_profile: "default".to_owned(),
+            rule_profile: rule_profile.unwrap_or_else(|| NO_PROFILE.to_owned()),
+            rule_profile_until: until.map(|until| SiteTime::new(until, self.writer.time_zone())),
+            profiles: self.profiles.to_vec(),
             catalogue_version: self.writer.catalogue_version().to_owned(),
             config_sha256: self.config_sha256.to_string(),
+            signing: self.writer.signing_note(),
         };
+        self.message(&Channel::Info, &info)
+    }
+
+    /// What opens a connection: info and every camera's state.
+    #[must_use]
+    pub fn births(&self) -> Vec<Publication> {
         let removed = self.removed.iter().map(|id| {
             let topic = self.writer.topics().of(&Channel::CameraState(id.clone()));
             Publication::new(0, topic, Vec::new()).retained()
         });
         let cameras = self.camera_states();
-        std::iter::once(self.message(&Channel::Info, &info)).chain(removed).chain(cameras.into_values()).collect()
+        std::iter::once(self.info()).chain(removed).chain(cameras.into_values()).collect()
     }
 
     /// Every camera's state.
@@ -114,10 +133,15 @@ impl Descriptions {
         message
     }
 
-    /// A moment in the site's form.
+    /// A moment of the box's own time in the site's form.
     #[must_use]
     pub fn time(&self, at: Timestamp) -> SiteTime {
-        SiteTime::new(at, self.writer.time_zone())
+        SiteTime::new(self.clock.outside(at), self.writer.time_zone())
+    }
+
+    fn muted(&self, facts: &CameraFacts, now: Timestamp) -> Vec<MutedKind> {
+        let standing = facts.mutes.iter().filter(|(_, until)| **until > now);
+        standing.map(|(kind, until)| MutedKind { kind: *kind, until: self.time(*until) }).collect()
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "a percentage")]
@@ -129,6 +153,7 @@ impl Descriptions {
             codec: facts.info.as_ref().map(|info| info.codec.clone()),
             size: facts.info.as_ref().map(|info| [info.width, info.height]),
             keyframe_s: facts.info.as_ref().and_then(|info| info.keyframe_s),
+            muted: self.muted(facts, now),
             analysed_pct_1h: Some((facts.coverage.percent(now) * 10.0).round() as f32 / 10.0),
         }
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pipeline::deliver::Shared;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
 use crate::spool::{Item, Spool, SpoolError};
-use crate::store::{Ack, OutboxMessage, Store, StoreError};
+use crate::store::{Ack, Carrier, OutboxMessage, Store, StoreError};
 
 /// Messages written before their acknowledgements are committed together.
 const BATCH: usize = 32;
@@ -34,6 +34,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 /// older than `keep` is deleted.
 pub async fn run(shared: Shared, spool: Spool, keep: Duration, stop: CancellationToken) {
     let Shared { store, progress, clock, .. } = shared;
+    if let Err(error) = store.pictures_leave_by(Carrier::Spool).await {
+        tracing::error!(%error, "the audit will call the spool a broker");
+    }
     let mut changed = store.changed();
     let mut expire = tokio::time::interval(EXPIRE_EVERY);
     loop {
@@ -52,7 +55,7 @@ pub async fn run(shared: Shared, spool: Spool, keep: Duration, stop: Cancellatio
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = expire.tick() => remove_old(&spool, clock.now().saturating_sub(keep).unwrap_or(Timestamp::MIN)).await,
+            _ = expire.tick() => remove_old(&spool, clock.utc().saturating_sub(keep).unwrap_or(Timestamp::MIN)).await,
             // The store is closed after this loop has ended.
             _ = changed.changed() => {}
         }

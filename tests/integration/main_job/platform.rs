@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::site::BASE;
+
+/// Nothing is asked twice by the same name.
+static ASKED: AtomicU64 = AtomicU64::new(0);
 
 const LOGIN: [&str; 4] = ["-u", "township", "-P", "township"];
 
@@ -173,7 +177,7 @@ impl Platform {
 
     /// Sends a command; what its answer is correlated with.
     fn ask(&self, name: &str, payload: &str) -> String {
-        let correlation = format!("ask-{}-{name}", self.seen().len());
+        let correlation = format!("ask-{}-{name}", ASKED.fetch_add(1, Ordering::Relaxed));
         let reply_to = format!("{BASE}/rsp/test");
         let more = ["-D", "publish", "response-topic", &reply_to, "-D", "publish", "correlation-data", &correlation];
         self.publish(&format!("cmd/{name}"), payload, &more);
@@ -218,6 +222,7 @@ impl Platform {
                     assert!(message.payload.len() <= 256_000, "{} bytes", message.payload.len());
                 }
                 ["rsp", _] => validate("response", &message.json()),
+                ["rsp", _, "picture"] => assert_eq!((mime, &message.payload[..2]), ("image/jpeg", &[0xff, 0xd8][..])),
                 ["cmd", _] | ["feedback"] => {}
                 _ => panic!("{} is not in the contract", message.topic),
             }

@@ -221,3 +221,24 @@ async fn a_limit_that_the_broker_does_not_announce_makes_the_message_suspect() {
     let fault = until_disconnected(&mut uplink).await;
     assert!(fault.text.contains("0x95"), "{fault}");
 }
+
+#[tokio::test]
+async fn a_twin_with_our_client_id_takes_the_connection_and_gives_it_back() {
+    let broker = Broker::open_to_all().await;
+    let options = quick(broker.port, "gw");
+    let mut uplink = Uplink::start(options.clone(), no_births());
+    until_connected(&mut uplink).await;
+    let mut twin = tokio::process::Command::new("mosquitto_sub")
+        .args(["-V", "mqttv5", "-h", "127.0.0.1", "-p", &broker.port.to_string(), "-i", "gw", "-t", "x", "-E"])
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let UplinkEvent::Disconnected { fault, retry_in } = event(&mut uplink).await else { panic!("disconnected") };
+    // mosquitto 2.0.11 closes without a word where later ones send the reason.
+    assert!(matches!(fault.kind, FaultKind::TakenOver | FaultKind::Closed), "{fault}");
+    assert!(fault.kind == FaultKind::Closed || retry_in >= options.refused_pause);
+    twin.wait().await.unwrap();
+    until_connected(&mut uplink).await;
+    uplink.try_send(message(1)).unwrap();
+    assert_eq!(event(&mut uplink).await, UplinkEvent::Acknowledged { token: 1 });
+}

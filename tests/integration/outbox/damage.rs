@@ -6,7 +6,7 @@ impl Site {
     /// Exports into a new folder; what was said, and the manifest.
     fn export(&self, name: &str) -> ((i32, String, String), Value) {
         let target = self.folder.path().join(name);
-        let said = self.outbox(&["export", target.to_str().unwrap()]);
+        let said = self.outbox(&["export", "--no-audit", target.to_str().unwrap()]);
         let manifest = fs::read(target.join("manifest.json")).unwrap();
         (said, serde_json::from_slice(&manifest).unwrap())
     }
@@ -55,6 +55,44 @@ async fn what_was_not_delivered_is_saved_whole() {
     let (code, _, stderr) = site.outbox(&["export", target.to_str().unwrap()]);
     assert_eq!(code, 1);
     assert!(stderr.contains("is not empty"), "{stderr}");
+}
+
+/// Every picture that is saved is in the audit, and nothing else has changed.
+#[tokio::test]
+async fn what_is_saved_is_in_the_audit() {
+    let site = Site::new().await;
+    let (before, target) = (site.listed(&["--all"]), site.folder.path().join("saved"));
+    let (code, _, stderr) = site.outbox(&["export", target.to_str().unwrap()]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let manifest: Value = serde_json::from_slice(&fs::read(target.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["audit"], "written");
+    assert_eq!(site.listed(&["--all"])["accounting"], before["accounting"]);
+    let gridwatch = |arguments: &[&str]| {
+        run(Command::new(env!("CARGO_BIN_EXE_gridwatch")).args(arguments).arg("--state-dir").arg(site.state()))
+    };
+    let (code, stdout, stderr) = gridwatch(&["audit", "list", "--json", "--what", "exported"]);
+    assert_eq!(code, 0, "{stderr}");
+    let rows: Value = serde_json::from_str(&stdout).unwrap();
+    let told: Vec<_> = rows.as_array().unwrap().iter().map(|row| (&row["subject"], &row["sha256"])).collect();
+    let expected = [(2, 2), (4, 1)]
+        .map(|(n, revision)| (json!(format!("{}/e1", event(n))), json!(hexadecimal(&jpeg(n, revision)))));
+    assert_eq!(told, expected.iter().map(|(subject, sha256)| (subject, sha256)).collect::<Vec<_>>());
+    assert!(target.join(event(4).to_string()).join("e1.jpg").exists());
+
+    // The whole record, as a person reads it, and checks it.
+    let (code, stdout, _) = gridwatch(&["audit", "list", "--last", "1"]);
+    assert_eq!(code, 0);
+    assert!(stdout.contains("exported") && stdout.ends_with(" rows\n"), "{stdout}");
+    let (code, stdout, _) = gridwatch(&["audit", "verify"]);
+    assert_eq!(code, 0, "{stdout}");
+    let head = stdout.lines().find_map(|line| line.strip_prefix("head: ")).unwrap().to_owned();
+    assert_eq!(gridwatch(&["audit", "verify", "--head", &head]).0, 0);
+    let database = rusqlite::Connection::open(site.state().join("gridwatch.db")).unwrap();
+    database.execute("UPDATE audit SET subject = 'nothing' WHERE number = 2", []).unwrap();
+    drop(database);
+    let (code, stdout, _) = gridwatch(&["audit", "verify", "--head", &head]);
+    assert_eq!((code, stdout.as_str()), (1, "audit: row 2: was changed: its hash is another one\n"));
+    assert_eq!(gridwatch(&["audit", "verify", "--head", "7"]).0, 2);
 }
 
 /// A power cut, and then a copy of what is left, without the index of the log, in a folder nobody can write to.
@@ -205,7 +243,7 @@ async fn what_is_no_store_of_ours_is_refused_in_plain_words() {
     foreign[68..72].fill(0);
     let garbage = b"garbage, and not a little of it".repeat(200);
     for (bytes, words) in [
-        (newer, "written by a newer gridwatch (schema 99, this one knows 1)"),
+        (newer, "written by a newer gridwatch (schema 99, this one knows 2)"),
         (foreign, "not a database of gridwatch"),
         (garbage, "cannot be opened or read"),
         (Vec::new(), "not a database of gridwatch"),

@@ -38,13 +38,15 @@ impl Authority {
 
     /// `host`: the name or address it is for.
     pub(crate) fn sign(&self, name: &str, host: &str) -> Signed {
-        self.sign_until(name, host, 4096)
+        self.sign_for(name, host, 1975..4096)
     }
 
-    pub(crate) fn sign_until(&self, name: &str, host: &str, last_year: i32) -> Signed {
+    /// Valid from the first day of the first year to that of the last.
+    pub(crate) fn sign_for(&self, name: &str, host: &str, years: std::ops::Range<i32>) -> Signed {
         let mut params = CertificateParams::new([host.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(last_year, 1, 1);
+        params.not_before = date_time_ymd(years.start, 1, 1);
+        params.not_after = date_time_ymd(years.end, 1, 1);
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         let file = |extension: &str| self.directory.path().join(name).with_extension(extension);

@@ -4,6 +4,8 @@ pub(crate) mod authority;
 pub(crate) mod broker;
 pub(crate) mod clips;
 pub(crate) mod data;
+pub(crate) mod ejabberd;
+pub(crate) mod hostile;
 pub(crate) mod hub;
 pub(crate) mod lab;
 pub(crate) mod rtsp;

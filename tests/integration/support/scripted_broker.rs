@@ -1,30 +1,76 @@
-//! A broker that misbehaves in ways that no real one does on demand.
+//! A broker that misbehaves in ways that no real one does on demand. Packets are read and written with the codec
+//! of the client library.
+//!
+//! A connection lives by a [`Script`]: what CONNECT is answered, what CONNACK says, how publications are
+//! answered, and after how many of them the connection goes bad in which way.
 #![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod conversation;
 
-use bytes::BytesMut;
-use rumqttc::{
-    ConnAck, ConnAckProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode, Packet, PubAck, PubAckReason,
-};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::{ConnectReturnCode, DisconnectReasonCode, PubAckReason};
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// How one connection is treated.
 #[derive(Debug, Clone)]
-pub(crate) enum Script {
-    /// Accepts TCP and answers nothing.
+pub(crate) struct Script {
+    pub(crate) greeting: Greeting,
+    pub(crate) limits: Limits,
+    pub(crate) answer: Answer,
+    /// Each answer comes this long after its message.
+    pub(crate) delay: Duration,
+    /// So many publications are answered; at the next one this happens. With 0 what is not the client's to trigger
+    /// happens at once.
+    pub(crate) ending: Option<(usize, Ending)>,
+}
+
+/// What CONNECT is answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Greeting {
+    Accept,
+    /// TCP is accepted and nothing is answered.
     Mute,
-    /// Accepts the client, then reads nothing more.
+    Refuse(ConnectReturnCode),
+    /// Bytes that are no packet.
+    Garbage(Vec<u8>),
+    /// The beginning of a CONNACK and no more.
+    Half,
+    /// TCP is closed again.
+    Close,
+}
+
+/// How a publication is answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    Reason(PubAckReason),
+    /// Every so many-th publication of this connection gets this reason, the others are accepted.
+    Sometimes(usize, PubAckReason),
+    /// As [`Self::Sometimes`] with a code that MQTT does not have in PUBACK, as some brokers send.
+    Raw(usize, u8),
+    /// Accepted, and forgotten.
+    Never,
+}
+
+/// How a connection goes bad.
+#[derive(Debug, Clone)]
+pub(crate) enum Ending {
+    Close,
+    Disconnect(DisconnectReasonCode),
+    /// Reads no more, and keeps the connection.
     StopReading,
-    /// Accepts the client and acknowledges each message with this reason.
-    Acknowledge { limits: Limits, reason: PubAckReason },
-    /// Accepts the client and closes at the first message.
-    CloseOnPublish,
-    /// Accepts the client and ends the connection at the first message, with this reason.
-    DisconnectOnPublish(DisconnectReasonCode),
+    /// Reads on, and answers neither messages nor pings.
+    FallSilent,
+    /// Bytes that are no packet.
+    Garbage(Vec<u8>),
+    /// The beginning of a PUBACK and no more.
+    Half,
+    /// A PUBACK for a message that was never sent.
+    ForeignAck,
 }
 
 /// What CONNACK says.
@@ -32,46 +78,114 @@ pub(crate) enum Script {
 pub(crate) struct Limits {
     pub(crate) receive_max: Option<u16>,
     pub(crate) server_keep_alive: Option<u16>,
+    pub(crate) max_packet_size: Option<u32>,
+    /// "I still have your session", also to a client that asked for a clean one.
+    pub(crate) session_present: bool,
 }
 
-/// Treats its first connection by the first script and so on; the last script serves all that follow.
+impl Script {
+    /// Accepts and acknowledges everything.
+    pub(crate) const GOOD: Self = Self {
+        greeting: Greeting::Accept,
+        limits: Limits { receive_max: None, server_keep_alive: None, max_packet_size: None, session_present: false },
+        answer: Answer::Reason(PubAckReason::Success),
+        delay: Duration::ZERO,
+        ending: None,
+    };
+
+    pub(crate) fn greeting(greeting: Greeting) -> Self {
+        Self { greeting, ..Self::GOOD }
+    }
+
+    pub(crate) fn limits(limits: Limits) -> Self {
+        Self { limits, ..Self::GOOD }
+    }
+
+    pub(crate) fn answering(answer: Answer) -> Self {
+        Self { answer, ..Self::GOOD }
+    }
+
+    pub(crate) fn late(delay: Duration) -> Self {
+        Self { delay, ..Self::GOOD }
+    }
+
+    pub(crate) fn ending(after: usize, ending: Ending) -> Self {
+        Self { ending: Some((after, ending)), ..Self::GOOD }
+    }
+}
+
+/// A publication as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Number of the connection, from 0.
+    pub(crate) connection: usize,
+    pub(crate) client: String,
+    pub(crate) topic: String,
+    pub(crate) payload: Bytes,
+    /// It was answered with success; the answer may have been lost with the connection.
+    pub(crate) accepted: bool,
+}
+
+/// What happened at the broker so far.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    connections: AtomicUsize,
+    pings: AtomicUsize,
+    most_unanswered: AtomicUsize,
+    published: Mutex<Vec<Published>>,
+}
+
+/// Chooses the script of a connection by its number and its client id, once CONNECT has come.
+type Choose = dyn Fn(usize, &str) -> Script + Send + Sync;
+
+/// Listens until it is dropped.
 pub(crate) struct ScriptedBroker {
     pub(crate) port: u16,
-    connections: Arc<AtomicUsize>,
-    pings: Arc<AtomicUsize>,
-    most_unanswered: Arc<AtomicUsize>,
+    record: Arc<Record>,
     task: JoinHandle<()>,
 }
 
 impl ScriptedBroker {
+    /// Treats its first connection by the first script and so on; the last script serves all that follow.
     pub(crate) async fn start(scripts: Vec<Script>) -> Self {
+        Self::start_with(move |number, _| scripts[number.min(scripts.len() - 1)].clone()).await
+    }
+
+    pub(crate) async fn start_with(choose: impl Fn(usize, &str) -> Script + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (connections, pings, most_unanswered) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
-        let counters = (Arc::clone(&connections), Arc::clone(&pings), Arc::clone(&most_unanswered));
+        let (record, choose): (Arc<Record>, Arc<Choose>) = (Arc::default(), Arc::new(choose));
+        let shared = Arc::clone(&record);
         let task = tokio::spawn(async move {
             let mut served = JoinSet::new();
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                let number = counters.0.fetch_add(1, Ordering::SeqCst);
-                let script = scripts[number.min(scripts.len() - 1)].clone();
-                served.spawn(serve(socket, script, Arc::clone(&counters.1), Arc::clone(&counters.2)));
+                socket.set_nodelay(true).unwrap();
+                let number = shared.connections.fetch_add(1, Ordering::SeqCst);
+                let (choose, record) = (Arc::clone(&choose), Arc::clone(&shared));
+                served.spawn(async move { conversation::serve(socket, number, &*choose, &record).await });
+                while served.try_join_next().is_some() {}
             }
         });
-        Self { port, connections, pings, most_unanswered, task }
+        Self { port, record, task }
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+        self.record.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn pings(&self) -> usize {
-        self.pings.load(Ordering::SeqCst)
+        self.record.pings.load(Ordering::SeqCst)
     }
 
     /// Messages that were there together before any of them was answered.
     pub(crate) fn most_unanswered(&self) -> usize {
-        self.most_unanswered.load(Ordering::SeqCst)
+        self.record.most_unanswered.load(Ordering::SeqCst)
+    }
+
+    /// Everything that was published, in the order in which it came.
+    pub(crate) fn published(&self) -> Vec<Published> {
+        self.record.published.lock().unwrap().clone()
     }
 }
 
@@ -79,96 +193,4 @@ impl Drop for ScriptedBroker {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-async fn serve(mut socket: TcpStream, script: Script, pings: Arc<AtomicUsize>, most_unanswered: Arc<AtomicUsize>) {
-    let mut input = BytesMut::new();
-    let limits = match &script {
-        Script::Mute => return std::future::pending().await,
-        Script::Acknowledge { limits, .. } => *limits,
-        Script::StopReading | Script::CloseOnPublish | Script::DisconnectOnPublish(_) => Limits::default(),
-    };
-    if next_packet(&mut socket, &mut input).await.is_none() {
-        return;
-    }
-    send(&mut socket, &[connack(limits)]).await;
-    if matches!(script, Script::StopReading) {
-        return std::future::pending().await;
-    }
-    while let Some(first) = next_packet(&mut socket, &mut input).await {
-        // Wait a moment, so that everything that the client dares to send is here before the first answer.
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        let mut packets = vec![first];
-        let mut chunk = [0; 8192];
-        while let Ok(read @ 1..) = socket.try_read(&mut chunk) {
-            input.extend_from_slice(&chunk[..read]);
-        }
-        while let Ok(packet) = Packet::read(&mut input, None) {
-            packets.push(packet);
-        }
-        let mut answers = Vec::new();
-        for packet in packets {
-            match (&script, packet) {
-                (Script::CloseOnPublish, Packet::Publish(_)) | (_, Packet::Disconnect(_)) => return,
-                (Script::DisconnectOnPublish(reason), Packet::Publish(_)) => {
-                    return send(&mut socket, &[Packet::Disconnect(Disconnect::new(*reason))]).await;
-                }
-                (Script::Acknowledge { reason, .. }, Packet::Publish(message)) => {
-                    let mut puback = PubAck::new(message.pkid, None);
-                    puback.reason = *reason;
-                    answers.push(Packet::PubAck(puback));
-                }
-                (_, Packet::PingReq) => {
-                    pings.fetch_add(1, Ordering::SeqCst);
-                    answers.push(Packet::PingResp);
-                }
-                _ => {}
-            }
-        }
-        most_unanswered.fetch_max(answers.len(), Ordering::SeqCst);
-        send(&mut socket, &answers).await;
-    }
-}
-
-async fn next_packet(socket: &mut TcpStream, input: &mut BytesMut) -> Option<Packet> {
-    loop {
-        if let Ok(packet) = Packet::read(input, None) {
-            return Some(packet);
-        }
-        if socket.read_buf(input).await.ok()? == 0 {
-            return None;
-        }
-    }
-}
-
-async fn send(socket: &mut TcpStream, packets: &[Packet]) {
-    let mut output = BytesMut::new();
-    for packet in packets {
-        packet.write(&mut output, None).unwrap();
-    }
-    // The client may be gone: its business.
-    drop(socket.write_all(&output).await);
-}
-
-fn connack(limits: Limits) -> Packet {
-    let properties = ConnAckProperties {
-        session_expiry_interval: None,
-        receive_max: limits.receive_max,
-        max_qos: None,
-        retain_available: None,
-        max_packet_size: None,
-        assigned_client_identifier: None,
-        topic_alias_max: None,
-        reason_string: None,
-        user_properties: Vec::new(),
-        wildcard_subscription_available: None,
-        subscription_identifiers_available: None,
-        shared_subscription_available: None,
-        server_keep_alive: limits.server_keep_alive,
-        response_information: None,
-        server_reference: None,
-        authentication_method: None,
-        authentication_data: None,
-    };
-    Packet::ConnAck(ConnAck { session_present: false, code: ConnectReturnCode::Success, properties: Some(properties) })
 }

@@ -1,20 +1,35 @@
-//! Logs: one line per change that a person would care about, on stderr.
+//! Logs: one line per change that a person would care about.
 //!
-//! Human lines are meant for a terminal or `journalctl`; in the journal they carry no time of their own
-//! and begin with systemd's priority mark, so that `journalctl -p warning` works. JSON lines are meant
-//! for a collector and are the same everywhere.
+//! Under systemd lines go to journald with fields of their own. On stderr, human lines are meant for a terminal; where
+//! the journal reads stderr but cannot be spoken to, they carry no time of their own and begin with systemd's priority
+//! mark, so that `journalctl -p warning` works. JSON lines are meant for a collector and are the same everywhere. What
+//! one camera repeats is left out and counted, whatever the form.
 
+mod journal;
+mod limit;
+mod messages;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use tracing::{Event, Level, Span, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Compact, Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::domain::camera::CameraId;
+use journal::Journal;
+use limit::Limiter;
+pub use limit::Monotonic;
+
+/// Of the log that runs.
+static LIMITER: OnceLock<Limiter> = OnceLock::new();
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -24,6 +39,16 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+impl fmt::Display for LogFormat {
+    /// As on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        })
+    }
 }
 
 /// A log that cannot be started.
@@ -38,22 +63,37 @@ pub enum LogError {
 }
 
 /// Starts the log of this process. `level` is one of the five levels or a list by module;
-/// `journal_stream` is the value of systemd's variable of that name.
-pub fn init(format: LogFormat, level: &str, journal_stream: Option<&str>) -> Result<(), LogError> {
+/// `journal_stream` is the value of systemd's variable of that name; `now` tells repetitions from news.
+pub fn init(format: LogFormat, level: &str, journal_stream: Option<&str>, now: Monotonic) -> Result<(), LogError> {
     let filter = filter(level)?;
-    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
-        LogFormat::Human if journal_stream.is_some_and(is_stderr) => {
-            let builder = unfailing().with_env_filter(filter).with_writer(std::io::stderr);
-            Box::new(builder.event_format(Journal::new()).finish())
-        }
-        LogFormat::Human => {
-            let is_terminal = std::io::stderr().is_terminal();
-            let builder = unfailing().with_env_filter(filter).with_writer(std::io::stderr);
-            Box::new(builder.with_ansi(is_terminal).compact().finish())
-        }
-        LogFormat::Json => Box::new(json(filter, std::io::stderr)),
+    let by_journal = journal_stream.is_some_and(is_stderr);
+    let output: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Json => Box::new(json(std::io::stderr)),
+        LogFormat::Human if by_journal => match Journal::connect(Path::new(journal::SOCKET)) {
+            Ok(journal) => Box::new(journal),
+            Err(_) => Box::new(plain().event_format(Marked::new())),
+        },
+        LogFormat::Human => Box::new(plain().with_ansi(std::io::stderr().is_terminal()).compact()),
     };
+    let limiter = LIMITER.get_or_init(|| Limiter::new(now)).clone();
+    let subscriber = tracing_subscriber::registry().with(output).with(limiter).with(filter);
     subscriber.try_init().map_err(|_| LogError::Running)
+}
+
+/// Lines that were left out since this was asked last, by camera.
+#[must_use]
+pub fn take_left_out() -> BTreeMap<String, u64> {
+    LIMITER.get().map(Limiter::take_left_out).unwrap_or_default()
+}
+
+/// A line that cannot be written is left out: by default the library would say so on standard error and panic where
+/// that fails as well, on a disk that is full.
+fn plain<S>()
+-> tracing_subscriber::fmt::Layer<S, tracing_subscriber::fmt::format::DefaultFields, Format, fn() -> std::io::Stderr>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer().with_writer(std::io::stderr as fn() -> std::io::Stderr).log_internal_errors(false)
 }
 
 /// The span in which everything about one camera is logged, so that each line names it. Enabled at every
@@ -63,18 +103,13 @@ pub fn camera_span(camera: &CameraId) -> Span {
     tracing::error_span!("camera", camera = %camera)
 }
 
-fn json<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+fn json<S, W>(writer: W) -> impl Layer<S> + Send + Sync
 where
+    S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = unfailing().with_env_filter(filter).with_writer(writer).json();
-    builder.flatten_event(true).with_current_span(false).with_span_list(true).finish()
-}
-
-/// A line that cannot be written is left out: by default the library would say so on standard error and panic where that fails as well,
-/// on a disk that is full.
-fn unfailing() -> tracing_subscriber::fmt::SubscriberBuilder {
-    tracing_subscriber::fmt().log_internal_errors(false)
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false).json();
+    layer.flatten_event(true).with_current_span(false).with_span_list(true)
 }
 
 /// A bare level is meant for this program; libraries say only what goes wrong, because their chatter is
@@ -95,26 +130,21 @@ fn is_stderr(stream: &str) -> bool {
 }
 
 /// Lines with a priority that journald reads and removes.
-struct Journal(Format<Compact, ()>);
+struct Marked(Format<Compact, ()>);
 
-impl Journal {
+impl Marked {
     fn new() -> Self {
         Self(Format::default().compact().without_time().with_ansi(false).with_level(false))
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Journal
+impl<S, N> FormatEvent<S, N> for Marked
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let priority = match *event.metadata().level() {
-            Level::ERROR => 3,
-            Level::WARN => 4,
-            Level::INFO => 6,
-            Level::DEBUG | Level::TRACE => 7,
-        };
+        let priority = journal::priority(*event.metadata().level());
         write!(line, "<{priority}>")?;
         self.0.format_event(context, line, event)
     }
@@ -154,7 +184,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let camera = CameraId::new("gate-1").expect("an id");
-        with_default(json(filter("trace").expect("a level"), move || writer.clone()), || {
+        with_default(tracing_subscriber::registry().with(json(move || writer.clone())), || {
             let span = camera_span(&camera);
             let _camera = span.enter();
             tracing::info!("connected");
@@ -173,7 +203,7 @@ mod tests {
     fn the_journal_learns_the_priority() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let builder = tracing_subscriber::fmt().with_writer(move || writer.clone()).event_format(Journal::new());
+        let builder = tracing_subscriber::fmt().with_writer(move || writer.clone()).event_format(Marked::new());
         with_default(builder.finish(), || tracing::warn!("stalled"));
         assert!(lines.text().starts_with("<4>"), "{}", lines.text());
     }

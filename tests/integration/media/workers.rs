@@ -1,0 +1,181 @@
+//! Cameras read by worker processes: the same pictures, and what a death costs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridwatch::clock::SystemClock;
+use gridwatch::config::{DecodeMode, Transport};
+use gridwatch::domain::SignedDuration;
+use gridwatch::domain::camera::StreamState;
+use gridwatch::media::auth::MemoryAuthLedger;
+use gridwatch::media::boundary::{AuthLedger, SourceEvent, WatchCamera};
+use gridwatch::media::live::MediaOptions;
+use gridwatch::media::workers::{Program, Workers};
+
+use super::{assert_picture, camera, file, frame, hasty, next, now, plan, report, rtsp, rtsp_as};
+use crate::support::clips;
+use crate::support::rtsp::{CameraServer, ScriptedServer};
+
+fn program() -> Program {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_gridwatch"));
+    Program { path, arguments: vec!["media-worker".to_owned()], environment: Vec::new() }
+}
+
+fn start(options: MediaOptions) -> Workers {
+    start_with(options, Arc::new(MemoryAuthLedger::default()))
+}
+
+fn start_with(options: MediaOptions, ledger: Arc<dyn AuthLedger>) -> Workers {
+    Workers::start(program(), options, Arc::new(SystemClock::new()), ledger)
+}
+
+fn clip() -> PathBuf {
+    let encode = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "5", "-bf", "0"];
+    clips::make("worker.mp4", "320x240", 10, 3, &encode)
+}
+
+/// A camera that shares its worker with no other: its ring fills the worker's share.
+fn alone(camera: WatchCamera) -> WatchCamera {
+    WatchCamera { ring_max_bytes: 64 << 20, ..camera }
+}
+
+/// This process's worker processes that live.
+fn workers() -> Vec<u32> {
+    let children = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let process = entry.ok()?.file_name().into_string().ok()?.parse::<u32>().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let mut fields = stat.rsplit(") ").next()?.split(' ');
+        let (state, parent) = (fields.next()?, fields.next()?.parse::<u32>().ok()?);
+        let command = std::fs::read_to_string(format!("/proc/{process}/cmdline")).ok()?;
+        (parent == std::process::id() && state != "Z" && command.contains("media-worker")).then_some(process)
+    });
+    children.collect()
+}
+
+/// The worker that has a connection to this port.
+fn worker_of(port: u16) -> u32 {
+    let ss = std::process::Command::new("ss").args(["-tnpH", "dport", "=", &format!(":{port}")]).output();
+    let text = String::from_utf8(ss.expect("ss is installed").stdout).unwrap();
+    let pid = text.split("pid=").nth(1).and_then(|rest| rest.split(',').next()).and_then(|pid| pid.parse().ok());
+    pid.unwrap_or_else(|| panic!("no connection: {text}"))
+}
+
+fn kill(signal: &str, process: u32) {
+    let status = std::process::Command::new("kill").args([format!("-{signal}"), process.to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+fn status_of(process: u32, key: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_come_through_a_worker_that_has_given_up_its_rights() {
+    let server = CameraServer::start(&[("h264", clips::h264(), 10), ("h265", clips::h265(), 10)], &[]);
+    let media = start(hasty());
+    let mut sources = ["h264", "h265"]
+        .map(|mount| media.watch(camera(rtsp(server.url(mount), Transport::Tcp), DecodeMode::Keyframes)));
+    for source in &mut sources {
+        let mut reports = Vec::new();
+        let first = frame(source, plan(now()), &mut reports).await;
+        assert_picture(&first, 320, 240);
+        let second = frame(source, plan(first.captured_at + SignedDuration::from_millis(1)), &mut reports).await;
+        assert!(second.captured_at > first.captured_at && second.captured_at <= now());
+        let states: Vec<_> = reports.iter().map(|report| report.state).collect();
+        assert_eq!(states, [StreamState::Ok], "{reports:?}");
+    }
+    let worker = worker_of(server.port());
+    assert_eq!(status_of(worker, "Seccomp:"), "2");
+    assert_eq!(status_of(worker, "NoNewPrivs:"), "1");
+    let limits = std::fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
+    assert!(limits.lines().any(|line| line.starts_with("Max data size") && !line.contains("unlimited")), "{limits}");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(sources[0].counts().units > 10, "{:?}", sources[0].counts());
+    assert!(media.stop(Duration::from_secs(5)).await, "TEARDOWN is sent and the worker ends");
+    assert!(!workers().contains(&worker));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_plays_and_ends_in_a_worker() {
+    let media = start(hasty());
+    let mut source = media.watch(camera(file(&clip(), false), DecodeMode::Keyframes));
+    let mut frames = 0;
+    let mut at = now();
+    loop {
+        match next(&mut source, plan(at)).await {
+            SourceEvent::Frame(frame) => {
+                at = frame.captured_at + SignedDuration::from_millis(1);
+                frames += 1;
+            }
+            SourceEvent::Ended => break,
+            SourceEvent::State(_) | SourceEvent::Info(_) => {}
+        }
+    }
+    assert!(frames > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_worker_is_replaced_and_the_other_one_never_notices() {
+    let servers = [(); 2].map(|()| CameraServer::start(&[("h264", clips::h264(), 10)], &[]));
+    let media = start(hasty());
+    let mut sources = servers
+        .each_ref()
+        .map(|server| media.watch(alone(camera(rtsp(server.url("h264"), Transport::Tcp), DecodeMode::Keyframes))));
+    for source in &mut sources {
+        frame(source, plan(now()), &mut Vec::new()).await;
+    }
+    let [victim, other] = servers.each_ref().map(|server| worker_of(server.port()));
+    assert_ne!(victim, other);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let counted = sources[0].counts().units;
+    kill("KILL", victim);
+    let gone = report(&mut sources[0], StreamState::Offline).await;
+    assert!(gone.detail.contains("media worker is gone: somebody killed it"), "{}", gone.detail);
+    report(&mut sources[0], StreamState::Ok).await;
+    frame(&mut sources[0], plan(now()), &mut Vec::new()).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(sources[0].counts().units > counted, "counts go on from where they were");
+    let mut reports = Vec::new();
+    frame(&mut sources[1], plan(now()), &mut reports).await;
+    assert!(reports.is_empty(), "{reports:?}");
+    assert_eq!(worker_of(servers[1].port()), other);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stands_still_is_replaced() {
+    let server = CameraServer::start(&[("h264", clips::h264(), 10)], &[]);
+    let media = start(hasty());
+    let mut source = media.watch(camera(rtsp(server.url("h264"), Transport::Tcp), DecodeMode::Keyframes));
+    frame(&mut source, plan(now()), &mut Vec::new()).await;
+    kill("STOP", worker_of(server.port()));
+    let gone = report(&mut source, StreamState::Offline).await;
+    assert!(gone.detail.contains("did not move"), "{}", gone.detail);
+    report(&mut source, StreamState::Ok).await;
+    frame(&mut source, plan(now()), &mut Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_share_the_two_attempts_that_an_account_has() {
+    let refusal = "RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n";
+    let server = ScriptedServer::start(refusal);
+    let media = start(hasty());
+    let watch = |_| media.watch(alone(camera(rtsp_as(server.url(), "admin", "wrong"), DecodeMode::Auto)));
+    let mut sources = [0, 1, 2].map(watch);
+    for source in &mut sources {
+        let refused = report(source, StreamState::AuthFailed).await;
+        assert!(refused.detail.contains("no more attempts"), "{}", refused.detail);
+    }
+    assert_eq!(server.authorized(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_cannot_be_started_is_said_of_each_camera() {
+    let missing = Program { path: Path::new("/nowhere/gridwatch").to_owned(), ..program() };
+    let ledger = Arc::new(MemoryAuthLedger::default());
+    let media = Workers::start(missing, hasty(), Arc::new(SystemClock::new()), ledger);
+    let mut source = media.watch(camera(file(&clip(), false), DecodeMode::Keyframes));
+    let offline = report(&mut source, StreamState::Offline).await;
+    assert!(offline.detail.contains("could not be started"), "{}", offline.detail);
+}
