@@ -176,12 +176,14 @@ impl LinkOptions {
 
     /// How long to wait after `fault`; `stood`: the connection had lasted for `healthy_after`.
     pub(super) fn wait_after(&self, fault: &LinkFault, stood: bool, backoff: &mut Backoff) -> Duration {
-        let wait = match fault.kind {
-            FaultKind::Renewed => return Duration::ZERO,
-            FaultKind::Closed | FaultKind::Unavailable if stood => {
-                backoff.delay_after_end_for_all(self.spread_after_end, rand::random())
-            }
-            _ => backoff.next_delay(rand::random()),
+        if fault.kind == FaultKind::Renewed {
+            return Duration::ZERO;
+        }
+        let ended_for_all = stood && matches!(fault.kind, FaultKind::Closed | FaultKind::Unavailable);
+        let wait = if ended_for_all {
+            backoff.delay_after_end_for_all(self.spread_after_end, rand::random())
+        } else {
+            backoff.next_delay(rand::random())
         };
         if fault.calls_for_a_pause() { wait.max(self.refused_pause) } else { wait }
     }

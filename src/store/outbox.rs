@@ -36,8 +36,21 @@ impl Database {
         let mut chosen = self.due("class, CASE WHEN class < 2 THEN -id ELSE id END", limit - reserved, &busy, now)?;
         let taken: HashSet<i64> = busy.iter().chain(&chosen).copied().collect();
         chosen.extend(self.due("id", limit - chosen.len(), &taken, now)?);
-        let mut batch = Vec::with_capacity(chosen.len());
-        for id in chosen {
+        self.load_batch(chosen, limit, now)
+    }
+
+    /// Up to `limit` of these messages with their bytes, for whoever sends them.
+    pub(super) fn load_batch(
+        &mut self,
+        ids: impl IntoIterator<Item = i64>,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
+        let mut batch = Vec::new();
+        for id in ids {
+            if batch.len() == limit {
+                break;
+            }
             batch.extend(self.load(id, now)?);
         }
         self.note_departures(&mut batch)?;
@@ -56,7 +69,7 @@ impl Database {
 
     /// The message with its bytes. A picture whose file is missing or altered is counted as lost;
     /// one that cannot be read waits.
-    pub(super) fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
+    fn load(&mut self, id: i64, now: i64) -> Result<Option<OutboxMessage>, StoreError> {
         if !seal::is_whole(&self.connection, id)? {
             tracing::error!(message = id, "a message was damaged on the disk: not sent");
             self.transact(|tx| drop_message(tx, id, "message_damaged", now))?;

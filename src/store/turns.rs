@@ -52,14 +52,7 @@ impl Database {
             Turn::NewestPicture => ids(self.waiting(Class::Evidence, "DESC", wanted)?),
             Turn::OldestPicture => ids(self.waiting(Class::Evidence, "ASC", wanted)?),
         };
-        let mut batch = Vec::new();
-        for id in chosen.into_iter().filter(|id| !busy.contains(id)) {
-            if batch.len() == limit {
-                break;
-            }
-            batch.extend(self.load(id, now)?);
-        }
-        Ok(batch)
+        self.load_batch(chosen.into_iter().filter(|id| !busy.contains(id)), limit, now)
     }
 
     fn urgent(&mut self, wanted: usize, now: i64) -> Result<Vec<i64>, StoreError> {
@@ -86,7 +79,7 @@ impl Database {
         let mut found = Vec::new();
         for class in [Class::Opened, Class::Closed, Class::Update] {
             found.extend(ids(self.waiting(class, "ASC", wanted)?));
-            let sql = "SELECT id FROM outbox WHERE state = 1 AND class = ?1 AND due_ms <= ?2 ORDER BY id LIMIT ?3";
+            let sql = "SELECT id FROM outbox WHERE state = 1 AND class = ?1 AND coalesce(due_ms, 0) <= ?2 ORDER BY id LIMIT ?3";
             let mut statement = self.connection.prepare_cached(sql)?;
             let rows = statement.query_map(params![class as i64, now, wanted], |row| row.get::<_, i64>(0))?;
             found.extend(rows.collect::<Result<Vec<_>, _>>()?);

@@ -11,6 +11,7 @@ use gridwatch::mqtt::{
 mod downlink;
 mod faulty_broker;
 mod observer;
+mod publisher;
 mod second_broker;
 mod tls;
 mod uplink;

@@ -12,9 +12,14 @@ mod outage;
 mod storm;
 mod torn;
 
-/// Whether everything is to be done that the figures are about, and not a sample of it.
+/// How a check is to be run.
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Whether the full form is asked for.
 pub(crate) fn is_full() -> bool {
-    std::env::var_os("GRIDWATCH_TORTURE").is_some_and(|value| value == "full")
+    setting("GRIDWATCH_TORTURE").is_some_and(|form| form == "full")
 }
 
 /// The line that `scripts/torture` gathers.

@@ -11,3 +11,4 @@ pub mod retained;
 #[cfg(feature = "ffmpeg")]
 pub mod spool;
 mod suspects;
+mod window;

@@ -24,15 +24,15 @@ use crate::contract::inbound::Reason;
 use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
 use crate::domain::incident::Kind;
-use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SESSION_EXPIRY, SendError, Uplink, UplinkEvent};
+use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SESSION_EXPIRY, Uplink, UplinkEvent};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
 use crate::pipeline::publish::commands::{Answer, Desk, Reply};
-use crate::pipeline::publish::flight::{Flight, Lane, WINDOW};
+use crate::pipeline::publish::flight::Flight;
 use crate::pipeline::publish::gate::Asked;
 use crate::pipeline::publish::metrics;
 use crate::pipeline::publish::retained::{Descriptions, condition};
-use crate::store::{Actor, OutboxMessage, Turn};
+use crate::store::{Actor, OutboxMessage};
 
 /// Answers are committed together at least this often: losing one only makes a duplicate.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
@@ -159,69 +159,7 @@ impl MqttPublisher {
         }
     }
 
-    /// Event messages as far as the line and the broker take them, and pictures only when none of those waits.
-    async fn fill_window(&mut self) {
-        if self.flight.settled() >= WINDOW {
-            self.settle().await;
-        }
-        let now = self.desk.clock.now();
-        while self.uplink.is_online() {
-            let Some((turn, limit)) = self.flight.next_events(now) else { return };
-            let Some(events) = self.next_of(turn, limit).await else { return };
-            if !events.is_empty() {
-                if !self.hand_over(events) {
-                    return;
-                }
-                continue;
-            }
-            // Nothing urgent may be left and something still be overdue.
-            if turn == Turn::Urgent {
-                let Some(overdue) = self.next_of(Turn::Oldest, limit).await else { return };
-                if !overdue.is_empty() {
-                    if !self.hand_over(overdue) {
-                        return;
-                    }
-                    continue;
-                }
-            }
-            let picture = match self.flight.next_picture(now, self.uplink.line_rate()) {
-                Some(turn) => self.next_of(turn, 1).await.unwrap_or_default(),
-                None => Vec::new(),
-            };
-            if picture.is_empty() {
-                if !self.flight.nothing_else_waits() {
-                    return;
-                }
-            } else if !self.hand_over(picture) {
-                return;
-            }
-        }
-    }
-
-    async fn next_of(&mut self, turn: Turn, limit: usize) -> Option<Vec<OutboxMessage>> {
-        let batch = self.desk.store.next_of(turn, limit, self.flight.busy()).await;
-        batch.inspect_err(|error| tracing::error!(%error, "the outbox cannot be read")).ok()
-    }
-
-    /// False: the line takes no more for now.
-    fn hand_over(&mut self, messages: Vec<OutboxMessage>) -> bool {
-        for message in messages {
-            let (id, lane, bytes) = (message.id, Lane::of(&message), message.body.len() + message.topic.len());
-            if !self.flight.fits(lane, bytes, self.uplink.line_rate()) {
-                if lane == Lane::Picture {
-                    self.flight.picture_must_wait(bytes);
-                }
-                return false;
-            }
-            match self.uplink.try_send(self.publication(message)) {
-                Ok(()) => self.flight.handed_over(id, lane, bytes),
-                Err(SendError::Full | SendError::Offline) => return false,
-            }
-        }
-        true
-    }
-
-    fn publication(&self, message: OutboxMessage) -> Publication {
+    pub(super) fn publication(&self, message: OutboxMessage) -> Publication {
         let channel = self.descriptions.writer.topics().parse(&message.topic);
         let token = u64::try_from(message.id.0).unwrap_or_default();
         let mut publication =
@@ -244,7 +182,7 @@ impl MqttPublisher {
         self.flight.answered(event, self.release_on, self.desk.clock.now());
     }
 
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         let settled = self.flight.take_settled();
         if settled.is_empty() {
             return;

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gridwatch::mqtt::{Downlink, DownlinkEvent, DownlinkOptions, Publication, Will};
+use gridwatch::mqtt::{Downlink, DownlinkEvent, DownlinkOptions, FaultKind, Publication, Will};
+use rumqttc::{ConnectReturnCode, DisconnectReasonCode};
 
 use super::observer::{Observer, publish};
 use super::{quick, received, until_message, until_subscribed};
 use crate::support::broker::{Broker, BrokerOptions};
+use crate::support::scripted_broker::{Ending, Greeting, Script, ScriptedBroker};
 
 const FEEDBACK: &str = "grid/gw/feedback";
 
@@ -151,4 +153,44 @@ async fn a_silent_broker_is_noticed_by_the_pings_and_the_session_resumed() {
     assert!(matches!(&event, DownlinkEvent::Disconnected { fault, .. } if fault.text.contains("ping")), "{event:?}");
     broker.thaw();
     assert!(until_subscribed(&mut downlink).await.session_present);
+}
+
+#[tokio::test]
+async fn a_broker_that_was_restarted_without_its_memory_is_subscribed_to_anew() {
+    let mut broker = Broker::open_to_all().await;
+    let mut downlink = Downlink::start(options(broker.port));
+    until_subscribed(&mut downlink).await;
+    broker.kill().await;
+    broker.start_again().await;
+    assert!(!until_subscribed(&mut downlink).await.session_present);
+    publish(broker.port, FEEDBACK, "after it", &[]).await;
+    assert_eq!(&until_message(&mut downlink).await.payload[..], b"after it");
+}
+
+#[tokio::test]
+async fn whatever_a_broker_does_to_the_downlink_it_comes_back() {
+    for (script, kind) in [
+        (Script::ending(0, Ending::FallSilent), FaultKind::Silent),
+        (Script::ending(0, Ending::StopReading), FaultKind::Silent),
+        (Script::greeting(Greeting::Half), FaultKind::ConnectTimeout),
+        (Script::greeting(Greeting::Refuse(ConnectReturnCode::Banned)), FaultKind::Refused),
+        (Script::ending(0, Ending::Garbage(vec![0xff; 16])), FaultKind::Protocol),
+        (Script::ending(0, Ending::Disconnect(DisconnectReasonCode::ServerShuttingDown)), FaultKind::Unavailable),
+        (Script::ending(0, Ending::Close), FaultKind::Closed),
+    ] {
+        let broker = ScriptedBroker::start(vec![script.clone(), Script::GOOD]).await;
+        let mut quick = options(broker.port);
+        (quick.link.ack_deadline, quick.link.connect_timeout) =
+            (Duration::from_millis(500), Duration::from_millis(500));
+        // What a scripted broker goes bad at is a publication.
+        quick.hello = Arc::new(|| vec![Publication::new(0, "grid/gw/state", "online").retained()]);
+        let mut downlink = Downlink::start(quick);
+        let fault = loop {
+            if let DownlinkEvent::Disconnected { fault, .. } = received(&mut downlink).await {
+                break fault;
+            }
+        };
+        assert_eq!(fault.kind, kind, "{script:?}: {fault}");
+        until_subscribed(&mut downlink).await;
+    }
 }

@@ -262,7 +262,7 @@ async fn whatever_ends_a_connection_in_the_middle_returns_exactly_what_was_not_a
                 UplinkEvent::Acknowledged { token } => acknowledged.push(token),
                 UplinkEvent::Unsent { token, .. } => unsent.push(token),
                 UplinkEvent::Disconnected { fault, .. } => break fault,
-                other => panic!("{other:?}"),
+                other @ (UplinkEvent::Connected(_) | UplinkEvent::Refused { .. }) => panic!("{other:?}"),
             }
         };
         assert_eq!((acknowledged, unsent), (vec![1, 2, 3], vec![4, 5, 6]), "{ending:?}");
@@ -280,16 +280,17 @@ async fn a_session_that_the_broker_claims_to_have_of_a_clean_start_harms_nothing
     let claims = Limits { session_present: true, ..Limits::default() };
     let broker = ScriptedBroker::start(vec![Script::limits(claims), GOOD]).await;
     let mut uplink = Uplink::start(quick(broker.port, "gw"), no_births());
-    let mut acknowledged = false;
-    while !acknowledged {
-        if let UplinkEvent::Connected(_) = event(&mut uplink).await {
-            uplink.try_send(message(1)).unwrap();
-            while let UplinkEvent::Acknowledged { .. } | UplinkEvent::Unsent { .. } = event(&mut uplink).await {
-                acknowledged = true;
-                break;
+    loop {
+        match event(&mut uplink).await {
+            UplinkEvent::Connected(_) => uplink.try_send(message(1)).unwrap(),
+            UplinkEvent::Acknowledged { token: 1 } => break,
+            UplinkEvent::Disconnected { .. } | UplinkEvent::Unsent { token: 1, .. } => {}
+            other @ (UplinkEvent::Acknowledged { .. } | UplinkEvent::Unsent { .. } | UplinkEvent::Refused { .. }) => {
+                panic!("{other:?}")
             }
         }
     }
+    assert!(broker.connections() <= 2);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod conversation;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::{ConnectReturnCode, DisconnectReasonCode, PubAckReason};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// How one connection is treated.
@@ -24,7 +26,7 @@ pub(crate) struct Script {
     pub(crate) answer: Answer,
     /// Each answer comes this long after its message.
     pub(crate) delay: Duration,
-    /// So many publications are answered; at the next one this happens. With 0 what is not the client's to trigger
+    /// So many publications and acknowledgements are taken; at the next one this happens. With 0 what is not the client's to trigger
     /// happens at once.
     pub(crate) ending: Option<(usize, Ending)>,
 }
@@ -133,6 +135,17 @@ pub(crate) struct Record {
     pings: AtomicUsize,
     most_unanswered: AtomicUsize,
     published: Mutex<Vec<Published>>,
+    /// What waits for each client until it has acknowledged it, over all of its connections.
+    waiting: Mutex<BTreeMap<String, Vec<Waiting>>>,
+    queued: watch::Sender<u16>,
+}
+
+/// A message for a client.
+#[derive(Debug, Clone)]
+struct Waiting {
+    pkid: u16,
+    topic: String,
+    payload: Bytes,
 }
 
 /// Chooses the script of a connection by its number and its client id, once CONNECT has come.
@@ -181,6 +194,20 @@ impl ScriptedBroker {
     /// Messages that were there together before any of them was answered.
     pub(crate) fn most_unanswered(&self) -> usize {
         self.record.most_unanswered.load(Ordering::SeqCst)
+    }
+
+    /// Sends a message to a client, at least once: now, or when it is back and has subscribed to anything.
+    pub(crate) fn send_to(&self, client: &str, topic: &str, payload: impl Into<Bytes>) {
+        let mut waiting = self.record.waiting.lock().unwrap();
+        self.record.queued.send_modify(|number| *number = number.checked_add(1).unwrap_or(1));
+        let pkid = *self.record.queued.borrow();
+        let message = Waiting { pkid, topic: topic.to_owned(), payload: payload.into() };
+        waiting.entry(client.to_owned()).or_default().push(message);
+    }
+
+    /// Messages that a client has not acknowledged.
+    pub(crate) fn waiting_for(&self, client: &str) -> usize {
+        self.record.waiting.lock().unwrap().get(client).map_or(0, Vec::len)
     }
 
     /// Everything that was published, in the order in which it came.

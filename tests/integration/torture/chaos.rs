@@ -1,7 +1,7 @@
 //! The real publisher, store and client against a broker that draws a fault for each connection.
 //!
-//! In half of the seeds the outbox lets go at the broker's acknowledgement. In the other half it waits for receipts,
-//! and every third connection belongs to a broker that acknowledges and forgets.
+//! In half of the seeds the outbox lets go at the broker's acknowledgement. In the other half it waits for receipts, which
+//! come by the same broker, and every third connection belongs to one that acknowledges and forgets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use jiff::SignedDuration;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rumqttc::{ConnectReturnCode, DisconnectReasonCode, PubAckReason};
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -26,11 +27,14 @@ use super::gateway::{Gateway, MovedClock, step};
 use super::{figure, is_full};
 use crate::support::scripted_broker::{Answer, Ending, Greeting, Limits, Script, ScriptedBroker};
 
+/// Client id of the example's gateway where it listens.
+const DOWNLINK: &str = "gw-0007-rx";
+
 /// Messages in one transaction.
 const TOGETHER: u64 = 10;
 
-/// Faults end after so many connections of the uplink, or after this time.
-const BAD_CONNECTIONS: usize = 24;
+/// Faults end after so many connections, in full and in short, or after this time.
+const BAD_CONNECTIONS: (usize, usize) = (24, 14);
 const BAD_TIME: Duration = Duration::from_secs(40);
 
 /// Longest time from the last fault to an empty outbox.
@@ -172,7 +176,7 @@ impl Run {
             self.produced.insert((event, u64::from(revision)));
             let pad = "x".repeat(rng.random_range(100..3000));
             let render: gridwatch::store::Render = Box::new(move |stamp| {
-                let body = serde_json::json!({ "event": event, "revision": revision, "stamp": stamp, "pad": pad });
+                let body = json!({ "event": event, "revision": revision, "stamp": stamp, "pad": pad });
                 serde_json::to_vec(&body).unwrap()
             });
             (step(event, revision, phase, self.gateway.clock_now()), render)
@@ -187,7 +191,7 @@ impl Run {
     }
 
     /// What has come since the last look; the platform gives its receipts.
-    async fn platform_looks(&mut self) {
+    fn platform_looks(&mut self) {
         let published = self.broker.published();
         let new = published[self.read..].to_vec();
         self.read = published.len();
@@ -198,20 +202,31 @@ impl Run {
             if seen.accepted && !self.forgets(seen.connection) {
                 *self.platform.entry(key).or_default() += 1;
                 if self.receipts {
-                    let revision = u32::try_from(key.1).unwrap();
-                    self.gateway.store.receipt(key.0, revision).await.unwrap();
+                    self.give_receipt(key);
                 }
             }
         }
+    }
+
+    /// By way of the broker, whose faults do not spare the connection for feedback.
+    fn give_receipt(&self, (event, revision): Key) {
+        let word = json!({
+            "specversion": "1.0", "id": format!("{event}.{revision}"), "source": "urn:platform:test",
+            "type": "gridwatch.feedback.v1", "subject": event, "time": "2026-11-28T08:00:00.000+08:00",
+            "datacontenttype": "application/json",
+            "data": { "state": "received", "event_id": event, "revision_seen": revision, "seq": revision },
+        });
+        self.broker.send_to(DOWNLINK, "grid/v1/330902/101/gw-0007/feedback", word.to_string());
     }
 
     /// Until the outbox has nothing to send, nor to send again.
     async fn drain(&mut self) {
         let began = Instant::now();
         loop {
-            self.platform_looks().await;
+            self.platform_looks();
             let waiting = self.gateway.store.pending().await.unwrap();
-            if waiting.ready == 0 && waiting.next_due.is_none_or(|due| due > self.gateway.clock_now()) {
+            let heard = self.broker.waiting_for(DOWNLINK) == 0;
+            if heard && waiting.ready == 0 && waiting.next_due.is_none_or(|due| due > self.gateway.clock_now()) {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "seed {}: not drained: {}", self.seed, self.state().await);
@@ -230,14 +245,15 @@ impl Run {
             self.produce(first..events.min(first + TOGETHER)).await;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        while self.broker.connections() < BAD_CONNECTIONS && began.elapsed() < BAD_TIME {
+        let bad = if is_full() { BAD_CONNECTIONS.0 } else { BAD_CONNECTIONS.1 };
+        while self.broker.connections() < bad && began.elapsed() < BAD_TIME {
             if self.gateway.store.pending().await.unwrap().ready == 0 {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
-            self.platform_looks().await;
+            self.platform_looks();
         }
-        self.platform_looks().await;
+        self.platform_looks();
         self.calm.store(true, Ordering::SeqCst);
         let mut outcome = Outcome { connections: self.broker.connections(), ..Outcome::default() };
         self.drain().await;

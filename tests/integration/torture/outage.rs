@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::gateway::{Gateway, MovedClock};
 use super::line::Line;
-use super::{figure, is_full};
+use super::{figure, is_full, setting};
 use crate::support::broker::Broker;
 
 const EIGHT_HOURS: Duration = Duration::from_secs(8 * 3600);
@@ -205,16 +205,16 @@ fn times(options: LinkOptions) -> LinkOptions {
 
 async fn run(plan: Plan) -> Outcome {
     let broker = Broker::open_to_all().await;
-    let line = Line::before(broker.port, plan.bits_per_s).await;
+    let narrow = Line::before(broker.port, plan.bits_per_s).await;
     let events = Township::subscribe(broker.port, "grid/v1/+/+/+/event/#", "%p");
     let pictures = Township::subscribe(broker.port, "grid/v1/+/+/+/evidence/#", "%l");
     let mut gateway = Gateway::new(MovedClock::behind_by(EIGHT_HOURS));
-    gateway.publish_to(line.port, ReleaseOn::Puback, Flight::new(false), times).await;
+    gateway.publish_to(narrow.port, ReleaseOn::Puback, Flight::new(false), times).await;
     let (came, sent_live) = (HashMap::with_capacity(65_536), HashMap::with_capacity(4096));
     let mut run = Run { plan, gateway, events, pictures, came, sent_live, body_bytes: 0, pictures_came: Vec::new() };
     run.pile_up().await;
 
-    line.open();
+    narrow.open();
     let (began, opened_at, all) = (Instant::now(), now(), 2 * plan.incidents);
     let mut rss = Vec::with_capacity(65_536);
     let mut ignored = Vec::new();
@@ -251,7 +251,7 @@ async fn an_outage_of_eight_hours_is_made_up_for_while_live_messages_go_first() 
     let outcome = run(narrow).await;
     let long = if is_full() {
         // At 64 kbit/s 20,000 messages of 2 KB take an hour and a half: ten times the line, all the incidents.
-        let bits_per_s = std::env::var("GRIDWATCH_OUTAGE_BITS_PER_S").map_or(640_000, |bits| bits.parse().unwrap());
+        let bits_per_s = setting("GRIDWATCH_OUTAGE_BITS_PER_S").map_or(640_000, |bits| bits.parse().unwrap());
         let plan =
             Plan { incidents: 10_000, bits_per_s, picture: 20_000, with_pictures: Duration::from_secs(20), ..narrow };
         Some((plan, run(plan).await))

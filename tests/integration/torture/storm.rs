@@ -46,7 +46,9 @@ fn simulated(seed: u64, connections: usize, down: Duration) -> (usize, Duration)
 
 fn worst_second(attempts: &[Duration]) -> usize {
     let mut seconds = BTreeMap::<u64, usize>::new();
-    attempts.iter().for_each(|at| *seconds.entry(at.as_secs()).or_default() += 1);
+    for at in attempts {
+        *seconds.entry(at.as_secs()).or_default() += 1;
+    }
     seconds.into_values().max().unwrap_or_default()
 }
 

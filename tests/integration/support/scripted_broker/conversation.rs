@@ -1,6 +1,7 @@
 //! One connection of the scripted broker.
+#![expect(clippy::wildcard_enum_match_arm, reason = "the other packets are none that a client sends here")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
@@ -26,7 +27,12 @@ struct Conversation<'a> {
     record: &'a Record,
     answers: VecDeque<Due>,
     publications: usize,
+    /// Sent to the client on this connection and not acknowledged; `None` before it has subscribed.
+    sent: Option<BTreeSet<u16>>,
 }
+
+/// Messages sent to a client at a time.
+const MOST_SENT: usize = 16;
 
 /// Ends with the connection; one that is to be kept open without a word is kept for ever.
 pub(super) async fn serve(mut socket: TcpStream, number: usize, choose: &Choose, record: &Record) {
@@ -56,8 +62,8 @@ pub(super) async fn serve(mut socket: TcpStream, number: usize, choose: &Choose,
         Greeting::Mute | Greeting::Half | Greeting::Garbage(_) => return std::future::pending().await,
     }
     let client = connect.client_id;
-    let (answers, publications) = (VecDeque::new(), 0);
-    Conversation { socket, input, number, client, script, record, answers, publications }.run().await;
+    let (answers, publications, sent) = (VecDeque::new(), 0, None);
+    Conversation { socket, input, number, client, script, record, answers, publications, sent }.run().await;
 }
 
 impl Conversation<'_> {
@@ -65,6 +71,7 @@ impl Conversation<'_> {
         if let Some((0, ending @ (Ending::StopReading | Ending::FallSilent))) = self.script.ending.clone() {
             return self.end(&ending).await;
         }
+        let mut queued = self.record.queued.subscribe();
         loop {
             while let Ok(packet) = Packet::read(&mut self.input, None) {
                 match packet {
@@ -77,6 +84,19 @@ impl Conversation<'_> {
                         let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
                         let return_codes = vec![granted; subscribe.filters.len()];
                         self.later(&Packet::SubAck(SubAck { pkid: subscribe.pkid, return_codes, properties: None }));
+                        self.sent.get_or_insert_default();
+                    }
+                    Packet::PubAck(ack) => {
+                        if let Some(waiting) = self.record.waiting.lock().unwrap().get_mut(&self.client) {
+                            waiting.retain(|message| message.pkid != ack.pkid);
+                        }
+                        if let Some(sent) = &mut self.sent {
+                            sent.remove(&ack.pkid);
+                        }
+                        self.publications += 1;
+                        if let Some(ending) = self.ending_now() {
+                            return self.end(&ending).await;
+                        }
                     }
                     Packet::Publish(message) => {
                         if let Some(ending) = self.published(message) {
@@ -88,6 +108,7 @@ impl Conversation<'_> {
                     _ => {}
                 }
             }
+            self.send_waiting();
             self.record.most_unanswered.fetch_max(self.answers.len(), Ordering::SeqCst);
             let due = self.answers.front().map(|(at, _)| *at);
             let wait = async {
@@ -102,14 +123,32 @@ impl Conversation<'_> {
                     Ok(0) | Err(_) => return,
                 },
                 () = wait => if !self.flush_due().await { return },
+                _ = queued.changed() => {}
             }
         }
+    }
+
+    fn ending_now(&self) -> Option<Ending> {
+        self.script.ending.clone().filter(|(after, _)| self.publications > *after).map(|(_, ending)| ending)
+    }
+
+    fn send_waiting(&mut self) {
+        let Some(mut sent) = self.sent.take() else { return };
+        let waiting = self.record.waiting.lock().unwrap().get(&self.client).cloned().unwrap_or_default();
+        for message in waiting {
+            if sent.len() < MOST_SENT && sent.insert(message.pkid) {
+                let mut publish = Publish::new(message.topic, QoS::AtLeastOnce, message.payload, None);
+                publish.pkid = message.pkid;
+                self.later(&Packet::Publish(publish));
+            }
+        }
+        self.sent = Some(sent);
     }
 
     /// Notes a publication and prepares its answer; or how the connection ends at it.
     fn published(&mut self, message: Publish) -> Option<Ending> {
         self.publications += 1;
-        let ending = self.script.ending.clone().filter(|(after, _)| self.publications > *after);
+        let ending = self.ending_now();
         let reason = match self.script.answer {
             Answer::Reason(reason) => Some(reason),
             Answer::Sometimes(every, reason) if self.publications.is_multiple_of(every) => Some(reason),
@@ -125,8 +164,8 @@ impl Conversation<'_> {
             payload: message.payload,
             accepted: good && ending.is_none(),
         });
-        if let Some((_, ending)) = ending {
-            return Some(ending);
+        if ending.is_some() {
+            return ending;
         }
         if message.qos == QoS::AtMostOnce {
             return None;
@@ -152,8 +191,8 @@ impl Conversation<'_> {
     /// False: the client is gone.
     async fn flush_due(&mut self) -> bool {
         let mut output = BytesMut::new();
-        while let Some((_, bytes)) = self.answers.pop_front_if(|(at, _)| *at <= Instant::now()) {
-            output.extend_from_slice(&bytes);
+        while self.answers.front().is_some_and(|(at, _)| *at <= Instant::now()) {
+            output.extend(self.answers.pop_front().map(|(_, bytes)| bytes).unwrap_or_default());
         }
         self.socket.write_all(&output).await.is_ok()
     }
