@@ -167,10 +167,21 @@ fn follow(
     if believed { gap } else { known }
 }
 
-/// systemd-timesyncd leaves this mark. Other time services do not, and then the clock counts as not
-/// synchronised: `adjtimex` would know better, but the sandbox denies that system call.
+/// Every time service tells the kernel. Where a sandbox denies the question (`ProtectClock=`), the mark that
+/// systemd-timesyncd leaves is looked for; other services leave none, and then the clock counts as not synchronised.
 fn kernel_says_synchronised() -> bool {
-    std::path::Path::new("/run/systemd/timesync/synchronized").exists()
+    ask_kernel().unwrap_or_else(|| std::path::Path::new("/run/systemd/timesync/synchronized").exists())
+}
+
+/// `None` where it does not answer.
+#[allow(unsafe_code, reason = "no safe wrapper of this call is in the tree")]
+fn ask_kernel() -> Option<bool> {
+    // SAFETY: `timex` is plain numbers, for which zero is a value; with `modes` 0 the call changes nothing but that struct.
+    let (state, status) = unsafe {
+        let mut answer: libc::timex = std::mem::zeroed();
+        (libc::adjtimex(&raw mut answer), answer.status)
+    };
+    (state >= 0).then_some(state != libc::TIME_ERROR && status & libc::STA_UNSYNC == 0)
 }
 
 fn advance(start: Timestamp, by: Duration) -> Timestamp {

@@ -95,6 +95,8 @@ class Config:
     pictures: Patience
     keep: Keep
     contract: Path
+    # Folder of the gateways' public keys; without it signatures are not looked at.
+    keys: Path | None
 
 
 def load(path: Path) -> Config:
@@ -106,7 +108,7 @@ def load(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     errors: list[str] = []
-    tables = ("mqtt", "topics", "database", "answers", "resync", "pictures", "keep")
+    tables = ("mqtt", "topics", "database", "answers", "resync", "pictures", "keep", "signatures")
     for name in values:
         if name not in (*tables, "contract"):
             errors.append(f"{path}: {name}: is not known")
@@ -124,6 +126,7 @@ def load(path: Path) -> Config:
         pictures=_patience(of["pictures"], 120, 120, 5),
         keep=_keep(of["keep"]),
         contract=contract,
+        keys=of["signatures"].path("keys"),
     )
     if "password" in (config.database.dsn or ""):
         errors.append(f"{path}: database.dsn: holds a password; use database.password")

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 
-from . import asking, contract, events, housekeeping, ledger, pictures, topics, words
+from . import asking, contract, events, housekeeping, ledger, pictures, signatures, topics, words
 from .config import Config
 from .contract import Contract, Invalid
 from .database import Connection, Stopped, Store
@@ -92,6 +92,8 @@ class Consumer:
         place = address.place
         if address.channel == topics.EVENT:
             event = self._contract.event(address, message.payload)
+            if self._config.keys is not None:
+                signatures.check(self._config.keys, place.gateway, event.envelope)
             stored = self._store.transact(lambda db: events.store(db, place, event, self._me))
             if stored.new:
                 log.info("%s: event %s, revision %d, number %d", place.key, event.event_id, event.revision, event.seq)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LANES = [["test_real_gateway"], ["test_events", "test_numbers"], ["test_faults", "test_bridge", "test_setup"]]
+LANES = [["test_real_gateway"], ["test_events", "test_numbers", "test_signatures"], ["test_faults", "test_bridge", "test_setup"]]
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ pub mod outbox;
 pub mod output;
 pub mod probe;
 pub mod replay;
+pub mod retention;
 pub mod run;
 pub mod schema;
 pub mod verify_event;
@@ -141,6 +142,11 @@ pub enum Command {
     /// database, and compares the pictures beside it with the hashes in it. For anybody: needs no configuration, no
     /// network, nothing but the gateway's public key. docs/evidence.md says what is signed and what that proves.
     VerifyEvent(verify_event::VerifyEventArgs),
+    /// Show what is kept and since when, and what was deleted when and why
+    ///
+    /// Compares what is kept with what [storage] promises, files with rows, and shows the record of deletions of the last
+    /// 400 days. Only reads; the exit code is 4 where something is kept for longer than promised without a reason.
+    Retention(retention::RetentionArgs),
     /// Show the keys that this gateway signs its events with, or change to a new one
     ///
     /// docs/keys.md says what every key of a gateway is for, and how each is changed.
@@ -187,6 +193,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::execute(args),
         Command::EmitTest(args) => emit_test::execute(args, global),
         Command::VerifyEvent(args) => verify_event::execute(args),
+        Command::Retention(args) => retention::execute(args, global),
         Command::Keys(args) => keys::execute(args, global),
     }
 }

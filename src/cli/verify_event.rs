@@ -210,7 +210,7 @@ fn compare(path: &Path, sha256: &str) -> Found {
         Err(error) if error.kind() == ErrorKind::NotFound => Found::Missing,
         Err(_) => Found::Unreadable,
         Ok(bytes) => {
-            let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = Sha256::digest(&bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             if digest == sha256 { Found::Same } else { Found::Other }
         }
     }

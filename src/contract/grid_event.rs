@@ -340,8 +340,8 @@ fn evidence(entry: &EvidenceEntry, event_id: Uuid, crowding: bool, context: &Eve
     // The number of blurred heads would tell what the band withholds.
     let redaction = match entry.redaction.state {
         RedactionState::Sealed(key) => json!({ "state": "sealed", "sealed_to": key }),
-        state if crowding => json!({ "state": state }),
-        _ => json!(entry.redaction),
+        state @ (RedactionState::Applied | RedactionState::NoneNeeded) if crowding => json!({ "state": state }),
+        RedactionState::Applied | RedactionState::NoneNeeded => json!(entry.redaction),
     };
     json!({
         "id": entry.id, "role": entry.role, "media_type": media.name(), "bytes": entry.bytes,

@@ -135,19 +135,12 @@ pub(super) fn built_with(step: &IncidentTransition, evidence: &[EvidenceEntry]) 
     serde_json::from_slice(&GridEvent::new(step, &context).to_bytes(&stamp)).unwrap()
 }
 
-fn under_profile(step: &IncidentTransition) -> Value {
-    let mut event = built(step, Transport::Mqtt);
-    event["data"]["rule"]["profile"] = json!("market-day");
-    event
-}
-
 #[test]
 fn every_event_built_is_valid() {
     for kind in Kind::ALL {
         for transport in [Transport::Mqtt, Transport::Spool, Transport::Gone] {
             let mut step = step(kind);
             check("envelope", &built(&step, transport));
-            check("envelope", &under_profile(&step));
             (step.revision, step.phase, step.related) = (2, Phase::Updated, Some(Uuid::from_u128(EVENT.as_u128() + 1)));
             let result = VerificationResult::StillPresent;
             step.verification = Some(Verification { result, checked_at: at(9), feedback_seq: Some(3) });
@@ -191,10 +184,19 @@ fn the_examples_are_valid() {
     check("command", &serde_json::from_str(hole).unwrap());
     let asked = Resync { since: Since::Seq(17), until: Some(21), epoch: Some(Epoch(EVENT)) };
     assert_eq!(Command::parse("resync", hole.as_bytes()), Ok(Command::Resync(asked)));
-    check(
-        "response",
-        &serde_json::from_str(include_str!("../../contract/examples/response-resync-hole.json")).unwrap(),
-    );
+    for example in [
+        include_str!("../../contract/examples/response-resync-hole.json"),
+        include_str!("../../contract/examples/response-snapshot.json"),
+    ] {
+        check("response", &serde_json::from_str(example).unwrap());
+    }
+    for (name, example) in [
+        ("mute", include_str!("../../contract/examples/command-mute.json")),
+        ("profile", include_str!("../../contract/examples/command-profile.json")),
+    ] {
+        check("command", &serde_json::from_str(example).unwrap());
+        assert!(Command::parse(name, example.as_bytes()).is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -138,6 +138,8 @@ async fn restore(shared: &Shared, camera: &Camera, model: &ModelInfo) -> anyhow:
             .inspect_err(|error| tracing::warn!(camera = %camera.id, %error, "the kept state is of another version and is dropped"))
             .ok()
     });
+    // Kept in UTC; from here on by the box's own time, which is another one where a clock was set while we ran.
+    saved = saved.and_then(|saved| saved.moved(-shared.clock.correction()));
     if let Some(ahead) = saved.as_ref().map(AnalyzerState::as_of).filter(|as_of| *as_of > now) {
         tracing::warn!(camera = %camera.id, kept = %ahead, %now, "the clock was set back; kept times are moved with it");
     }
@@ -168,11 +170,11 @@ async fn settle(
         sink.transitions(steps, analyzer.save()).await;
     }
     let open = shared.store.open_events(camera.clone()).await.context("reading open incidents")?;
-    let now = shared.clock.now();
+    let (now, correction) = (shared.clock.now(), shared.clock.correction());
     let lost: Vec<IncidentTransition> = open
         .iter()
         .filter(|latest| !analyzer.open_incidents().any(|id| id == latest.event_id))
-        .map(|latest| orphaned(latest, now))
+        .map(|latest| orphaned(&latest.clone().moved(-correction), now))
         .collect();
     if !lost.is_empty() {
         tracing::warn!(%camera, incidents = lost.len(), "open incidents are not known any more and are closed");

@@ -312,7 +312,8 @@ impl IncidentSink for StoreSink {
     }
 
     async fn discard(&mut self, id: SnapshotId) {
-        for id in [id, original_of(id)] {
+        let original = self.shared.pictures.seal_originals_to.map(|_| original_of(id));
+        for id in std::iter::once(id).chain(original) {
             if let Err(error) = self.shared.store.discard_snapshot(self.camera.id.clone(), id).await {
                 tracing::warn!(%error, "a picture is not let go");
             }

@@ -28,7 +28,7 @@ pub fn clock(clock: &dyn Clock) -> Tried {
     if now < EARLIEST {
         return Tried::new("clock", Err(format!("stands at {now:.0}, it was never set")), CLOCK);
     }
-    let unsynced = "systemd-timesyncd has not synchronised it (another time service is not seen here), and events say so; \
+    let unsynced = "no time service has synchronised it, and events say so; \
                     `timedatectl set-ntp true` switches it on";
     Tried::new("clock", Ok(format!("{now:.0}")), CLOCK).warn((!quality.synced).then(|| unsynced.to_owned()))
 }

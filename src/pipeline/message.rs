@@ -66,7 +66,7 @@ impl EventWriter {
     /// The same, with events signed by the gateway's key, which is made if this is the first start.
     pub fn signing(mut self, config: &Config, now: Timestamp) -> anyhow::Result<Self> {
         let now = SiteTime::new(now, &self.time_zone);
-        let keys = SigningKeys::open_or_make(&config.storage.state_dir, &self.topics.source(), now.as_str());
+        let keys = SigningKeys::open_or_make(&config.storage.state_dir, self.topics.source(), now.as_str());
         self.keys = Some(Arc::new(keys.context("the key that events are signed with")?));
         Ok(self)
     }

@@ -34,7 +34,7 @@ struct Standing {
 
 impl Standing {
     /// As of `now`: where the clock was set back to before the order, it keeps its length.
-    fn as_of(mut self, now: Timestamp) -> Self {
+    fn kept_until(mut self, now: Timestamp) -> Self {
         if now < self.from {
             self.until = after(now, elapsed(self.from, self.until));
             self.from = now;
@@ -103,7 +103,7 @@ impl Orders {
 
     async fn resume(&self, standing: Standing) -> Result<(), StoreError> {
         let now = self.clock.utc();
-        let standing = standing.as_of(now);
+        let standing = standing.kept_until(now);
         match self.find(&standing.name) {
             Some(profile) if standing.until > now => {
                 tracing::info!(profile = standing.name, until = %standing.until, "the profile goes on");
@@ -229,8 +229,8 @@ mod tests {
     fn an_order_keeps_its_length_when_the_clock_is_set_back() {
         let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
         let standing = Standing { name: "fair".to_owned(), from: at(0), until: at(3600) };
-        assert_eq!(standing.clone().as_of(at(60)), standing);
-        let moved = standing.as_of(at(-86_400));
+        assert_eq!(standing.clone().kept_until(at(60)), standing);
+        let moved = standing.kept_until(at(-86_400));
         assert_eq!((moved.from, moved.until), (at(-86_400), at(-86_400 + 3600)));
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use uuid::Uuid;
 
+use crate::clock::FOLLOW_STEP;
 use crate::pipeline::analyze::CameraInput;
 use crate::pipeline::publish::commands::CameraInputs;
 use crate::store::{Misdated, Store, StoreError};
@@ -17,8 +19,8 @@ const FREE_PLACES: usize = 8;
 #[derive(Debug)]
 pub struct Reteller {
     cameras: CameraInputs,
-    /// Rounds since an event was asked for.
-    asked: BTreeMap<Uuid, u32>,
+    /// For which mistake an event was asked for, and rounds since.
+    asked: BTreeMap<Uuid, (SignedDuration, u32)>,
 }
 
 impl Reteller {
@@ -32,9 +34,10 @@ impl Reteller {
     /// again for the same mistake. However many there are, a camera gets a few at a time. Returns how many were asked for.
     pub async fn round(&mut self, store: &Store) -> Result<usize, StoreError> {
         let wrong = store.misdated().await?;
-        self.asked.retain(|event_id, rounds| {
+        self.asked.retain(|event_id, (by, rounds)| {
             *rounds += 1;
-            *rounds < PATIENCE && wrong.iter().any(|misdated| misdated.event_id == *event_id)
+            let same = |wrong: &Misdated| wrong.event_id == *event_id && (wrong.by - *by).abs() <= FOLLOW_STEP;
+            *rounds < PATIENCE && wrong.iter().any(same)
         });
         let mut asked = 0;
         for Misdated { event_id, camera, by } in wrong {
@@ -42,7 +45,7 @@ impl Reteller {
                 continue;
             };
             if !self.asked.contains_key(&event_id) && inputs.try_send(CameraInput::Retell { event_id, by }).is_ok() {
-                self.asked.insert(event_id, 0);
+                self.asked.insert(event_id, (by, 0));
                 asked += 1;
                 let wrong_by_s = by.as_secs();
                 tracing::info!(%camera, %event_id, wrong_by_s, "the clock is known now: the event's times are corrected");

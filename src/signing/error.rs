@@ -41,7 +41,7 @@ impl KeyError {
         Self::File { path: path.into(), source }
     }
 
-    pub(super) fn damaged(path: impl Into<PathBuf>, problem: impl ToString) -> Self {
+    pub(super) fn damaged(path: impl Into<PathBuf>, problem: &impl ToString) -> Self {
         Self::Damaged { path: path.into(), problem: problem.to_string() }
     }
 }

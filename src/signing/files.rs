@@ -58,7 +58,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, KeyError> {
     };
     let mut bytes = Vec::new();
     file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|error| KeyError::file(path, error))?;
-    String::from_utf8(bytes).map(Some).map_err(|_| KeyError::damaged(path, "is not text"))
+    String::from_utf8(bytes).map(Some).map_err(|_| KeyError::damaged(path, &"is not text"))
 }
 
 /// A private key as it is written.

@@ -104,7 +104,7 @@ impl SigningKeys {
                     *held = newer;
                 }
                 Ok(None) => {
-                    tracing::error!(folder = %self.folder.display(), "the signing key was removed; it is used until the next start")
+                    tracing::error!(folder = %self.folder.display(), "the signing key was removed; it is used until the next start");
                 }
                 Err(error) => tracing::error!(%error, "the signing key cannot be read anew; the one of before is used"),
             }
@@ -132,16 +132,16 @@ impl Held {
         let Some(note) = index(folder)? else { return Ok(None) };
         let current = note.keys.iter().find(|key| key.id == note.current);
         let current =
-            current.ok_or_else(|| KeyError::damaged(folder.join(INDEX), "the key that signs is not listed"))?;
+            current.ok_or_else(|| KeyError::damaged(folder.join(INDEX), &"the key that signs is not listed"))?;
         let path = folder.join(format!("{}.pem", note.current));
-        let pem = files::read(&path)?.ok_or_else(|| KeyError::damaged(&path, "the private key is missing"))?;
-        let seed = files::from_pem(&pem).ok_or_else(|| KeyError::damaged(&path, "holds no Ed25519 key in PEM"))?;
-        let pair =
-            Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError::damaged(&path, "holds no Ed25519 key"))?;
+        let pem = files::read(&path)?.ok_or_else(|| KeyError::damaged(&path, &"the private key is missing"))?;
+        let seed = files::from_pem(&pem).ok_or_else(|| KeyError::damaged(&path, &"holds no Ed25519 key in PEM"))?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed)
+            .map_err(|_| KeyError::damaged(&path, &"holds no Ed25519 key"))?;
         let belongs = PublicKey::from_base64(&current.public_key)
             .is_ok_and(|public| public.bytes() == pair.public_key().as_ref());
         if !belongs {
-            return Err(KeyError::damaged(&path, "is not the key that the list names"));
+            return Err(KeyError::damaged(&path, &"is not the key that the list names"));
         }
         Ok(Some(Self { pair, note, read_at }))
     }
@@ -151,13 +151,13 @@ impl Held {
 fn index(folder: &Path) -> Result<Option<SigningNote>, KeyError> {
     let path = folder.join(INDEX);
     let Some(text) = files::read(&path)? else { return Ok(None) };
-    serde_json::from_str(&text).map(Some).map_err(|error| KeyError::damaged(&path, error))
+    serde_json::from_str(&text).map(Some).map_err(|error| KeyError::damaged(&path, &error))
 }
 
 /// Private key first, the list second, the old private key last.
 fn store(folder: &Path, seed: &[u8; 32], note: &SigningNote) -> Result<(), KeyError> {
     files::write(folder, &format!("{}.pem", note.current), files::to_pem(seed).as_bytes())?;
-    let mut text = serde_json::to_vec_pretty(note).map_err(|error| KeyError::damaged(folder.join(INDEX), error))?;
+    let mut text = serde_json::to_vec_pretty(note).map_err(|error| KeyError::damaged(folder.join(INDEX), &error))?;
     text.push(b'\n');
     files::write(folder, INDEX, &text)?;
     files::remove_others(folder, &note.current)

@@ -41,7 +41,7 @@ impl PublicKey {
     /// Its name: the first 32 hexadecimal digits of its SHA-256.
     #[must_use]
     pub fn id(&self) -> String {
-        Sha256::digest(self.0).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(self.0).iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// As `info` tells it.

@@ -2,34 +2,47 @@
 
 use rusqlite::{Connection, ToSql, params};
 
-use super::StoreError;
+use super::audit::{self, AuditEntry};
 use super::database::Database;
 use super::gone::{is_back, not_kept};
+use super::{Store, StoreError};
 use crate::contract::command::{MAX_NOT_KEPT, Resent, Resync, Since};
 
 /// Numbers are kept in the database's signed integers.
 pub(super) const LARGEST: u64 = i64::MAX as u64;
 
+impl Store {
+    /// As [`Store::resync`], and writes down who asked in the same transaction.
+    pub async fn resync_for(&self, asked: Resync, row: AuditEntry) -> Result<Resent, StoreError> {
+        self.call(move |db| db.resync(asked, Some(&row))).await
+    }
+}
+
 impl Database {
-    pub(super) fn resync(&mut self, asked: Resync) -> Result<Resent, StoreError> {
+    pub(super) fn resync(&mut self, asked: Resync, row: Option<&AuditEntry>) -> Result<Resent, StoreError> {
         if let Some(epoch) = asked.epoch.filter(|epoch| *epoch != self.epoch) {
             return Err(StoreError::ForeignEpoch { asked: epoch, ours: self.epoch });
         }
-        let resent = self.transact(|tx| match asked.since {
-            Since::Time(at) => {
-                let messages = send_again(tx, "created_ms >= ?1", params![at.as_millisecond()])?;
-                Ok(Resent { messages, ..Resent::default() })
-            }
-            Since::Seq(first) => {
-                let (first, last) = (first.min(LARGEST), asked.until.unwrap_or(LARGEST).min(LARGEST));
-                let range = "event_id IN (SELECT event_id FROM outbox WHERE seq BETWEEN ?1 AND ?2)
-                             AND (seq IS NULL OR seq BETWEEN ?1 AND ?2)";
-                let mut resent = Resent { messages: send_again(tx, range, params![first, last])?, ..Resent::default() };
-                if asked.wants_account() {
-                    let (ranges, more) = not_kept(tx, first, last, MAX_NOT_KEPT)?;
-                    (resent.not_kept, resent.more) = (Some(ranges), more);
+        let now = self.now_ms();
+        let resent = self.transact(|tx| {
+            row.map_or(Ok(()), |row| audit::append(tx, row, now))?;
+            match asked.since {
+                Since::Time(at) => {
+                    let messages = send_again(tx, "created_ms >= ?1", params![at.as_millisecond()])?;
+                    Ok(Resent { messages, ..Resent::default() })
                 }
-                Ok(resent)
+                Since::Seq(first) => {
+                    let (first, last) = (first.min(LARGEST), asked.until.unwrap_or(LARGEST).min(LARGEST));
+                    let range = "event_id IN (SELECT event_id FROM outbox WHERE seq BETWEEN ?1 AND ?2)
+                             AND (seq IS NULL OR seq BETWEEN ?1 AND ?2)";
+                    let mut resent =
+                        Resent { messages: send_again(tx, range, params![first, last])?, ..Resent::default() };
+                    if asked.wants_account() {
+                        let (ranges, more) = not_kept(tx, first, last, MAX_NOT_KEPT)?;
+                        (resent.not_kept, resent.more) = (Some(ranges), more);
+                    }
+                    Ok(resent)
+                }
             }
         })?;
         self.wake();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Carrier};
 use super::mark::Witness;
-use super::{OpenReport, StoreError, doubt, pictures, seal};
+use super::{OpenReport, StoreError, deleted, doubt, pictures, seal};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
@@ -74,6 +74,8 @@ pub(super) struct Database {
     pub(super) witness: Witness,
     /// By what pictures leave.
     pub(super) carrier: Carrier,
+    /// UTC when it was looked at last.
+    pub(super) dated_ms: i64,
     wake: watch::Sender<u64>,
     /// Held for as long as the database is open.
     _lock: File,
@@ -124,10 +126,15 @@ impl Database {
             carrier: Carrier::default(),
             hard_limit: None,
             witness,
+            dated_ms: 0,
             wake,
             _lock: lock,
         };
         doubt::prepare(&database.connection, &database.clock.quality().boot_id)?;
+        let max_age_ms = i64::try_from(database.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
+        database.dated_ms = database.now_ms();
+        doubt::nothing_lies_ahead(&database.connection, database.dated_ms)?;
+        deleted::prepare(&database.connection, database.now_ms(), max_age_ms)?;
         let lost = database.reconcile(set_aside.is_some())?;
         database.begin_audit()?;
         // What cannot be tidied is no reason not to start: an unattended box would never come back.

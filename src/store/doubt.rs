@@ -8,13 +8,18 @@ use jiff::SignedDuration;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::StoreError;
 use super::database::Database;
+use super::{Store, StoreError};
 use crate::clock::{ClockQuality, FOLLOW_STEP};
 use crate::domain::camera::CameraId;
 
 /// A clock that nobody vouches for and that was set by more than this was never set before.
 const SURELY_SET: SignedDuration = SignedDuration::from_hours(24);
+
+/// Until a message without a receipt is sent again, at most.
+const LONGEST_WAIT_MS: i64 = 3_600_000;
+/// The clock was set back, and not merely read a little later by another thread.
+const SET_BACK_MS: i64 = 2_000;
 
 /// An event whose times have to be told again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +83,28 @@ pub(super) fn prepare(connection: &Connection, boot_id: &str) -> Result<(), Stor
     Ok(())
 }
 
+/// Nothing was made in the future: what says so was made while the clock stood too far ahead. It would be kept, or wait for
+/// its turn, until that time comes. Receipts are waited for an hour at most.
+pub(super) fn nothing_lies_ahead(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
+    for (table, column, latest) in [
+        ("outbox", "created_ms", now_ms),
+        ("outbox", "due_ms", now_ms.saturating_add(LONGEST_WAIT_MS)),
+        ("event", "touched_ms", now_ms),
+        ("picture", "captured_ms", now_ms),
+    ] {
+        let sql = format!("UPDATE {table} SET {column} = ?1 WHERE {column} > ?1");
+        connection.execute(&sql, [latest])?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Events whose times turned out to be wrong, now that the clock is known; their pictures' times are corrected here.
+    pub async fn misdated(&self) -> Result<Vec<Misdated>, StoreError> {
+        self.call(Database::misdated).await
+    }
+}
+
 impl Database {
     pub(super) fn belief(&self) -> Belief {
         let quality = self.clock.quality();
@@ -88,6 +115,12 @@ impl Database {
     /// Corrects the times of pictures, and names the published events that have to be told again. Those that were told
     /// rightly, as it turns out, are forgotten.
     pub(super) fn misdated(&mut self) -> Result<Vec<Misdated>, StoreError> {
+        let now_ms = self.now_ms();
+        if now_ms < self.dated_ms - SET_BACK_MS {
+            self.transact(|tx| nothing_lies_ahead(tx, now_ms))?;
+        }
+        self.date_deletions()?;
+        self.dated_ms = now_ms;
         let Belief { quality, boot_ms } = self.belief();
         let slack = if quality.synced { FOLLOW_STEP } else { SURELY_SET };
         let slack_ms = i64::try_from(slack.as_millis()).unwrap_or(i64::MAX);

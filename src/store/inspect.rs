@@ -142,6 +142,14 @@ impl Inspection {
         Ok(Self { connection, directory: directory.to_owned(), _copy: copy })
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Life of the outbox.
     pub fn epoch(&self) -> Result<Option<Epoch>, StoreError> {
         database::read_epoch(&self.connection)

@@ -49,6 +49,7 @@ mod beside;
 mod cameras;
 mod commit;
 mod database;
+mod deleted;
 mod doubt;
 mod gone;
 mod incidents;
@@ -60,6 +61,7 @@ mod pictures;
 mod quota;
 mod records;
 mod requeue;
+mod retention;
 mod seal;
 mod space;
 mod standing;
@@ -92,6 +94,7 @@ pub use records::{
     OutboxMessage, Pending, PictureMeta, Render, SnapshotUse,
 };
 pub use requeue::Requeued;
+pub use retention::{Deleted, Files, Kept, Retention};
 pub use turns::Turn;
 
 /// Jobs that may wait for the store's thread.
@@ -283,11 +286,6 @@ impl Store {
         self.call(Database::receipts_seen).await
     }
 
-    /// Events whose times turned out to be wrong, now that the clock is known; their pictures' times are corrected here.
-    pub async fn misdated(&self) -> Result<Vec<Misdated>, StoreError> {
-        self.call(Database::misdated).await
-    }
-
     /// Messages that wait.
     pub async fn pending(&self) -> Result<Pending, StoreError> {
         self.call(Database::pending).await
@@ -295,7 +293,7 @@ impl Store {
 
     /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
     pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
-        self.call(move |db| db.resync(asked)).await
+        self.call(move |db| db.resync(asked, None)).await
     }
 
     /// Numbers from `first` to `last` that were given and are not kept any more.

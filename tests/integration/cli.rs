@@ -23,7 +23,7 @@ fn root() -> PathBuf {
 #[test]
 fn every_command_explains_itself() {
     let commands = ["run", "check", "doctor", "replay", "eval", "probe", "models", "outbox", "schema", "emit-test"];
-    for command in commands.into_iter().chain(["verify-event", "keys", "audit"]) {
+    for command in commands.into_iter().chain(["verify-event", "keys", "audit", "retention"]) {
         let (code, help, _) = output(&mut gridwatch([command, "--help"]));
         assert_eq!(code, 0, "{command}");
         assert!(help.contains(&format!("Usage: gridwatch {command}")), "{help}");

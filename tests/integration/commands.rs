@@ -206,8 +206,7 @@ async fn a_snapshot_is_redacted_bound_rationed_and_written_down() {
     let answer = scene.platform.command("snapshot", "{\"cam\": \"gate\"}").await;
     let result = answer["result"].clone();
     assert_eq!((&answer["status"], &result["redaction"]["persons"]), (&json!("ok"), &json!(1)), "{answer:#}");
-    let is_it = |m: &&Message| m.topic == "rsp/test/picture";
-    let picture = scene.platform.wait("picture", SOON, |seen| seen.iter().find(is_it).cloned()).await;
+    let picture = scene.platform.wait("picture", SOON, |seen| seen.iter().find(|m| is_picture(m)).cloned()).await;
     let sha256 =
         Sha256::digest(&picture.payload).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     assert_eq!((&result["sha256"], &result["bytes"]), (&json!(sha256), &json!(picture.payload.len())));
@@ -225,7 +224,7 @@ async fn a_snapshot_is_redacted_bound_rationed_and_written_down() {
     let rows = scene.audit();
     let row = rows.iter().find(|row| row.what == "snapshot").unwrap();
     assert_eq!((row.subject.as_str(), row.sha256.as_deref()), ("snapshot gate", Some(sha256.as_str())));
-    let pictures = scene.platform.seen().iter().filter(is_it_owned).count();
+    let pictures = scene.platform.seen().iter().filter(|m| is_picture(m)).count();
     assert_eq!(subjects(&rows, "snapshot").len(), pictures, "one row for each that left");
 
     // A model that knows nobody can blur nobody.
@@ -234,13 +233,13 @@ async fn a_snapshot_is_redacted_bound_rationed_and_written_down() {
     let answer = scene.platform.command("snapshot", "{\"cam\": \"gate\"}").await;
     assert_eq!(answer["status"], "refused", "{answer:#}");
     assert!(answer["detail"].as_str().unwrap().contains("could not be redacted"), "{answer:#}");
-    assert_eq!(scene.platform.seen().iter().filter(is_it_owned).count(), pictures);
+    assert_eq!(scene.platform.seen().iter().filter(|m| is_picture(m)).count(), pictures);
     blind.stop().await;
     assert!(subjects(&scene.audit(), "refused").contains(&"not_possible"));
     scene.platform.assert_all_valid();
 }
 
-fn is_it_owned(message: &&Message) -> bool {
+fn is_picture(message: &Message) -> bool {
     message.topic == "rsp/test/picture"
 }
 

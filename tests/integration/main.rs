@@ -15,6 +15,7 @@ mod models;
 mod mqtt;
 mod outbox;
 mod replay;
+mod retention;
 #[cfg(feature = "onnx")]
 mod runtime;
 mod service;

@@ -160,7 +160,7 @@ async fn undelivered(state: &Path, keys: Arc<SigningKeys>) {
     store.close().await.unwrap();
 }
 
-fn opened(event_id: Uuid, at: Timestamp) -> IncidentTransition {
+pub(crate) fn opened(event_id: Uuid, at: Timestamp) -> IncidentTransition {
     IncidentTransition {
         event_id,
         revision: 1,
@@ -187,7 +187,7 @@ fn opened(event_id: Uuid, at: Timestamp) -> IncidentTransition {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[tokio::test]

@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn another_kind_is_not_muted_and_no_kind_is_every_kind() {
         let rules = || vec![Rule::Encroachment(encroachment()), Rule::Crowding(crowding())];
-        let crowd = |_| (0..8).map(|n| person(0.1 * n as f32)).chain([stall(0.4)]).collect::<Vec<_>>();
+        let crowd = |_| {
+            [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8].map(person).into_iter().chain([stall(0.4)]).collect::<Vec<_>>()
+        };
         let mut street = Street::new(rules());
         street.analyzer.mute(Some(Kind::Crowding), Some(at(9000)), at(0));
         street.watch(0..400, crowd);

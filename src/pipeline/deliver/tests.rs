@@ -239,7 +239,7 @@ impl OneBox {
             Kind::Encroachment => Measure::Occupation { objects: 1, attendants: 0, occupied_ratio: 0.1 },
             Kind::Dumping | Kind::Crowding => Measure::GroundChange { changed_ratio: 0.2, act_seen: true },
         };
-        let opened = IncidentTransition { evidence, kind, measure, ..step(1, 1, Phase::Opened, 0) };
+        let opened = IncidentTransition { kind, measure, evidence, ..step(1, 1, Phase::Opened, 0) };
         self.sink.transitions(vec![opened], self.state.clone()).await;
         told(&self.bodies().await[0])
     }

@@ -20,7 +20,8 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::contract::command::{Command, Response, Resync, Since, Status};
 use crate::contract::feedback::{CaseState, Feedback};
-use crate::contract::inbound::Reason;
+use crate::contract::grid_event::Transport;
+use crate::contract::inbound::{Reason, Refused};
 use crate::contract::time::SiteTime;
 use crate::domain::budget::AlertBudget;
 use crate::domain::camera::CameraId;
@@ -102,6 +103,32 @@ pub struct Reply {
     pub refused: Option<Reason>,
 }
 
+/// Why a command did nothing.
+#[derive(Debug)]
+enum Undone {
+    /// It is not allowed.
+    Refused(Refused),
+    /// There is nothing here that it could be about; counted, as a refusal is.
+    Never(Reason, &'static str),
+    /// The store says no.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Undone {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<OrderError> for Undone {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::Refused(refused) => Self::Refused(refused),
+            OrderError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// What comes of a command.
 #[allow(missing_debug_implementations, reason = "a future has none")]
 pub enum Answer {
@@ -120,7 +147,7 @@ impl Desk {
         let feedback = match Feedback::parse(payload) {
             Ok(feedback) => feedback,
             Err(refused) => {
-                tracing::warn!(%refused, "feedback is not understood and is dropped");
+                tracing::debug!(%refused, "feedback is not understood and is dropped");
                 self.refuse(Actor::Feedback, refused.reason()).await;
                 return Ok(false);
             }
@@ -137,7 +164,7 @@ impl Desk {
             FeedbackOutcome::UnknownEvent => Some(Reason::UnknownEvent),
         };
         if let Some(reason) = reason {
-            tracing::info!(%event_id, seq, "feedback is older than what is known, or of an unknown event");
+            tracing::debug!(%event_id, seq, "feedback is older than what is known, or of an unknown event");
             self.refuse(Actor::Feedback, reason).await;
             return Ok(false);
         }
@@ -167,7 +194,7 @@ impl Desk {
         let command = match admitted.map(|()| Command::parse(asked.name, payload)) {
             Err(reason) => Err((reason, reason.in_words().to_owned())),
             Ok(Err(refused)) => Err((refused.reason(), refused.to_string())),
-            Ok(Ok(Command::Snapshot { camera })) => match self.snapshot(&camera, &to).await {
+            Ok(Ok(Command::Snapshot { camera })) => match self.snapshot(&camera, &to) {
                 Ok(later) => return Answer::Later(later),
                 Err(refused) => Err(refused),
             },
@@ -208,61 +235,58 @@ impl Desk {
     }
 
     /// The row is there before the deed: what cannot be written down is not done.
-    async fn acts(&self, subject: String) -> Result<(), StoreError> {
+    async fn acts(&self, subject: &str) -> Result<(), StoreError> {
         self.store.audit(vec![AuditEntry::new(Actor::Command, Deed::Acts, subject)]).await
     }
 
     async fn carry_out(&mut self, command: Command) -> (Outcome, Option<Reason>) {
         let about = subject(&command);
-        let outcome = match self.act(command, about.as_deref()).await {
+        let outcome = match self.act(command, about.as_deref().unwrap_or_default()).await {
             Ok(outcome) => outcome,
-            Err(OrderError::Refused(refused)) => {
+            Err(Undone::Refused(refused)) => {
                 return ((Status::Refused, Some(refused.to_string()), None), Some(refused.reason()));
             }
-            Err(OrderError::Store(error)) => (Status::Failed, Some(error.to_string()), None),
-        };
-        match outcome.0 {
-            Status::Refused => (outcome, Some(Reason::NotPossible)),
-            Status::Failed => {
-                let row = about.map(|subject| AuditEntry::new(Actor::Command, Deed::Failed, subject));
-                self.write_down(row.into_iter().collect()).await;
-                (outcome, None)
+            Err(Undone::Never(reason, words)) => return ((Status::Failed, Some(words.to_owned()), None), Some(reason)),
+            Err(Undone::Store(StoreError::ForeignEpoch { asked, ours })) => {
+                let words = StoreError::ForeignEpoch { asked, ours }.to_string();
+                return ((Status::Refused, Some(words), None), Some(Reason::NotPossible));
             }
-            Status::Ok | Status::Unsupported => (outcome, None),
+            Err(Undone::Store(error)) => (Status::Failed, Some(error.to_string()), None),
+        };
+        if outcome.0 == Status::Failed {
+            let row = about.map(|subject| AuditEntry::new(Actor::Command, Deed::Failed, subject));
+            self.write_down(row.into_iter().collect()).await;
         }
+        (outcome, None)
     }
 
-    async fn act(&mut self, command: Command, about: Option<&str>) -> Result<Outcome, OrderError> {
-        // Those that may still be refused write it down once they are not.
-        match (&command, about) {
-            (Command::Mute(_) | Command::Profile(_), _) | (_, None) => {}
-            (_, Some(about)) => self.acts(about.to_owned()).await?,
-        }
+    /// `about` is written down at the last moment before the deed.
+    async fn act(&mut self, command: Command, about: &str) -> Result<Outcome, Undone> {
         match command {
             Command::Ping => Ok((Status::Ok, None, None)),
-            Command::Resync(asked) => Ok(self.resync(asked).await?),
-            Command::Verify { event_id } => Ok(self.verify(event_id).await?),
-            Command::GetEvidence { event_id, id } => Ok(self.evidence(event_id, &id).await?),
-            Command::Mute(mute) => self.mute(mute, about.unwrap_or_default()).await,
+            Command::Resync(asked) => {
+                let row = AuditEntry::new(Actor::Command, Deed::Acts, about);
+                Ok((Status::Ok, None, Some(json!(self.store.resync_for(asked, row).await?))))
+            }
+            Command::Verify { event_id } => self.verify(event_id, about).await,
+            Command::GetEvidence { event_id, id } => self.evidence(event_id, &id, about).await,
+            Command::Mute(mute) => self.mute(mute, about).await,
             Command::Profile(order) => self.profile(&order).await,
-            Command::Snapshot { .. } => Ok((Status::Failed, Some("comes when the camera has looked".to_owned()), None)),
-        }
-    }
-
-    async fn resync(&self, asked: Resync) -> Result<Outcome, StoreError> {
-        match self.store.resync(asked).await {
-            Err(foreign @ StoreError::ForeignEpoch { .. }) => Ok((Status::Refused, Some(foreign.to_string()), None)),
-            resent => Ok((Status::Ok, None, Some(json!(resent?)))),
+            Command::Snapshot { .. } => Err(Undone::Never(Reason::NotPossible, "comes when the camera has looked")),
         }
     }
 
     /// An event that is closed is looked at like any other, as with `handled`; its answer repeats the end.
-    async fn verify(&self, event_id: Uuid) -> Result<Outcome, StoreError> {
-        let failed = |why: &str| Ok((Status::Failed, Some(why.to_owned()), None));
-        let Some(event) = self.store.latest_event(event_id).await? else { return failed("no such event here") };
+    async fn verify(&self, event_id: Uuid, about: &str) -> Result<Outcome, Undone> {
+        let Some(event) = self.store.latest_event(event_id).await? else {
+            return Err(Undone::Never(Reason::UnknownEvent, "no such event here"));
+        };
         if event.latest.phase == Phase::Closed(CloseReason::Retracted) {
-            return failed("the event was retracted; what never was is not looked for");
+            let words = "the event was retracted; what never was is not looked for";
+            return Err(Undone::Never(Reason::NotPossible, words));
         }
+        self.acts(about).await?;
+        let failed = |why: &str| Ok((Status::Failed, Some(why.to_owned()), None));
         let (known, answer) = oneshot::channel();
         let feedback = Word { event_id, verdict: Verdict::Verify { seq: None } };
         let input = CameraInput::Feedback { feedback, seq: None, at: self.clock.now(), known: Some(known) };
@@ -275,7 +299,12 @@ impl Desk {
         }
     }
 
-    async fn evidence(&self, event_id: Uuid, id: &str) -> Result<Outcome, StoreError> {
+    async fn evidence(&self, event_id: Uuid, id: &str, about: &str) -> Result<Outcome, Undone> {
+        let kept = self.store.evidence_of(event_id, self.writer.transport()).await?;
+        if !kept.iter().any(|entry| entry.id == id && entry.transport != Transport::Gone) {
+            return Err(Undone::Never(Reason::UnknownEvent, "the picture is not kept any more"));
+        }
+        self.acts(about).await?;
         if self.store.requeue_evidence(event_id, id.to_owned()).await? {
             return Ok((Status::Ok, None, None));
         }

@@ -76,10 +76,7 @@ impl Window {
 #[must_use]
 pub fn reply_path(topics: &Topics, topic: Option<&str>) -> Option<String> {
     let topic = topic.filter(|topic| topics.owns_response(topic))?;
-    match topics.parse(topic)? {
-        Channel::Response(path) => Some(path),
-        _ => None,
-    }
+    if let Channel::Response(path) = topics.parse(topic)? { Some(path) } else { None }
 }
 
 impl Gate {

@@ -81,6 +81,21 @@ async fn a_running_gateway_sends_what_is_taken_back() {
     until("delivery of all", &log, || site.listed(&[])["messages"] == json!([])).await;
     // The gateway has ended the incidents that its rule does not know any more, and delivered that as well.
     let all = site.listed(&["--all"])["accounting"].clone();
+    // Every picture has a row, and each time that it left; read and checked beside the running gateway.
+    let audit = |arguments: &[&str]| {
+        run(Command::new(env!("CARGO_BIN_EXE_gridwatch"))
+            .arg("audit")
+            .args(arguments)
+            .arg("--state-dir")
+            .arg(site.state()))
+    };
+    let (code, stdout, stderr) = audit(&["list", "--json", "--what", "spooled"]);
+    assert_eq!(code, 0, "{stderr}");
+    let rows: Value = serde_json::from_str(&stdout).unwrap();
+    let of =
+        |n: u64| rows.as_array().unwrap().iter().filter(|row| row["subject"] == format!("{}/e1", event(n))).count();
+    assert_eq!((of(1), of(4)), (1, 1), "{rows:#}");
+    assert_eq!(audit(&["verify"]).0, 0);
     let number = |name: &str| all[name].as_u64().unwrap();
     assert_eq!((number("pending"), number("quarantined"), number("lost")), (0, 0, 0), "{all}");
     assert_eq!(number("produced"), number("acknowledged") + number("superseded"), "{all}");

@@ -122,6 +122,65 @@ async fn rows_taken_off_the_end_stay_missing() {
     assert_eq!(check(directory.path(), &[published]).unwrap_err().number, 3);
 }
 
+/// Kills land while pictures leave: whatever has left has its row, and the chain is whole.
+#[test]
+fn a_kill_leaves_no_departure_without_its_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = directory.path().join("left");
+    fs::create_dir(&left).unwrap();
+    let full = std::env::var("GRIDWATCH_TORTURE").is_ok_and(|how| how == "full");
+    let kills = if full { 200 } else { 8 };
+    let mut heads = Vec::new();
+    for round in 0..kills {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["store::audit::child_lets_pictures_leave_until_killed", "--exact", "--ignored", "--nocapture"])
+            .env(CHILD_DIRECTORY, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut wanted = 3 + round * 5 % 17;
+        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            wanted -= usize::from(wanted > 0 && line.contains("left "));
+            if wanted == 0 {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        let found = rows(directory.path());
+        let known: BTreeSet<&str> = found.iter().map(|row| row.subject.as_str()).collect();
+        for file in fs::read_dir(&left).unwrap().flatten() {
+            let subject = file.file_name().to_string_lossy().replace('_', "/");
+            assert!(known.contains(subject.as_str()), "{subject} has left without a row");
+        }
+        let verified = check(directory.path(), &heads).unwrap();
+        heads = vec![verified.head];
+    }
+    let departed = fs::read_dir(&left).unwrap().count();
+    println!("figure: audit_kills={kills} departed={departed} without_row=0");
+    assert!(departed >= 3 * kills, "{departed}");
+}
+
+#[tokio::test]
+#[ignore = "run by a_kill_leaves_no_departure_without_its_row"]
+async fn child_lets_pictures_leave_until_killed() {
+    let Some(directory) = std::env::var_os(CHILD_DIRECTORY) else { return };
+    let directory = Path::new(&directory);
+    let (store, _) = open(directory);
+    let first = store.last_seq().await.unwrap().0 + 1;
+    for n in first.. {
+        store.keep_snapshot(camera(), SnapshotId(n), picture(100)).await.unwrap();
+        store.commit(opened_with_picture(n)).await.unwrap();
+        let batch = store.next_batch(8, Vec::new()).await.unwrap();
+        for message in batch.iter().filter(|message| message.evidence.is_some()) {
+            let name = format!("{}_{}", message.event.0, message.evidence.as_deref().unwrap());
+            fs::write(directory.join("left").join(&name), &message.body).unwrap();
+            println!("left {name}");
+        }
+        store.acknowledge(batch.iter().map(|message| (message.id, Ack::Released)).collect()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_store_of_before_the_audit_is_brought_up_to_it() {
     let directory = tempfile::tempdir().unwrap();

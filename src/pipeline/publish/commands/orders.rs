@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{ANALYSIS_PATIENCE, Desk, Outcome, Reply};
+use super::{ANALYSIS_PATIENCE, Desk, Outcome, Reply, Undone};
 use crate::contract::command::{Mute, ProfileOrder, Response, Status};
 use crate::contract::inbound::{Reason, Refused};
 use crate::contract::time::SiteTime;
@@ -15,7 +15,6 @@ use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
 use crate::domain::rules::params::NO_PROFILE;
 use crate::pipeline::analyze::{CameraInput, NoPicture, PictureOfNow, SnapshotAnswer};
-use crate::pipeline::orders::OrderError;
 use crate::store::{Actor, AuditEntry, Deed, Store};
 
 /// How long a camera may take to give a picture of now: some have a keyframe every ten seconds.
@@ -69,12 +68,14 @@ impl Desk {
         Some(Refused::Unknown { what: "camera", known: known.join(", ").chars().take(300).collect() })
     }
 
-    pub(super) async fn mute(&mut self, mute: Mute, about: &str) -> Result<Outcome, OrderError> {
-        mute.check(self.clock.utc())?;
-        self.unknown(&mute.camera).map_or(Ok(()), Err)?;
+    pub(super) async fn mute(&mut self, mute: Mute, about: &str) -> Result<Outcome, Undone> {
+        mute.check(self.clock.utc()).map_err(Undone::Refused)?;
+        self.unknown(&mute.camera).map_or(Ok(()), |unknown| Err(Undone::Refused(unknown)))?;
         let failed = |why: &str| Ok((Status::Failed, Some(why.to_owned()), None));
-        let Some(sender) = self.cameras.get(&mute.camera) else { return failed("the camera is not analysed") };
-        self.acts(about.to_owned()).await?;
+        let Some(sender) = self.cameras.get(&mute.camera) else {
+            return Err(Undone::Never(Reason::NotPossible, "the camera is not analysed"));
+        };
+        self.acts(about).await?;
         let (done, answer) = oneshot::channel();
         // The platform speaks of UTC, the analyzer goes by the box's own time.
         let until = mute.until.map(|until| self.clock.inside(until));
@@ -99,7 +100,7 @@ impl Desk {
         }
     }
 
-    pub(super) async fn profile(&mut self, order: &ProfileOrder) -> Result<Outcome, OrderError> {
+    pub(super) async fn profile(&mut self, order: &ProfileOrder) -> Result<Outcome, Undone> {
         self.orders.switch(order).await?;
         let mut result = json!({ "profile": order.name.as_deref().unwrap_or(NO_PROFILE) });
         if let Some(until) = order.until {
@@ -109,11 +110,7 @@ impl Desk {
     }
 
     /// The answer comes when the camera has looked; nothing else waits for it.
-    pub(super) async fn snapshot(
-        &mut self,
-        camera: &CameraId,
-        to: &Address,
-    ) -> Result<BoxFuture<'static, Reply>, NotDone> {
+    pub(super) fn snapshot(&mut self, camera: &CameraId, to: &Address) -> Result<BoxFuture<'static, Reply>, NotDone> {
         if let Some(refused) = self.unknown(camera) {
             return Err((refused.reason(), refused.to_string()));
         }
