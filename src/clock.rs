@@ -143,13 +143,6 @@ impl Clock for SystemClock {
     }
 }
 
-/// Time since the machine was started, sleep included; the same for every process, and never backwards.
-#[must_use]
-pub fn since_boot() -> Duration {
-    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(uptime.tv_sec).unwrap_or(0), u32::try_from(uptime.tv_nsec).unwrap_or(0))
-}
-
 /// The correction after a look at the wall clock. A wall clock that stands before what is surely over was not set, or was set
 /// wrongly: it is followed only where the kernel says that it is synchronised, and never to before [`EARLIEST`].
 fn follow(
@@ -235,6 +228,13 @@ impl Clock for ManualClock {
 #[must_use]
 pub fn until(clock: &dyn Clock, deadline: Timestamp) -> Duration {
     Duration::try_from(deadline.duration_since(clock.now())).unwrap_or(Duration::ZERO)
+}
+
+/// Time since the machine was started, sleep included; the same for every process, and never backwards.
+#[must_use]
+pub fn since_boot() -> Duration {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(uptime.tv_sec).unwrap_or(0), u32::try_from(uptime.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -107,12 +107,12 @@ impl Service {
     }
 
     async fn status_line(&self, live: &Live) -> String {
-        let mut line = live.status_line().await;
+        let mut words = live.status_line().await;
         if let Some((at, outcome)) = self.reloaded {
             let at = at.to_zoned(self.config.gateway.time_zone.clone());
-            line = format!("{line}, {outcome} {}", at.strftime("%F %T"));
+            words = format!("{words}, {outcome} {}", at.strftime("%F %T"));
         }
-        line
+        words
     }
 
     /// Reads the configuration again and starts everything anew with it, secrets and certificates included. What

@@ -40,6 +40,7 @@ impl Watchdog {
 
 #[cfg(test)]
 mod tests {
+    use super::Verdict::{Doubtful, Stuck, Well};
     use super::*;
 
     #[test]
@@ -47,7 +48,6 @@ mod tests {
         let mut watchdog = Watchdog::default();
         let late = [Stage::Store];
         let verdicts = [&late[..], &[], &late, &late, &late, &late, &[]].map(|stuck| watchdog.judge(stuck));
-        use Verdict::{Doubtful, Stuck, Well};
         assert_eq!(verdicts, [Well, Well, Well, Doubtful, Stuck, Stuck, Well]);
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::{Camera, Evidence};
 use crate::contract::grid_event::EvidenceEntry;
+use crate::contract::sequence::Seq;
 use crate::contract::topics::Channel;
 use crate::domain::analyzer::AnalyzerState;
 use crate::domain::budget::AlertBudget;
@@ -135,16 +136,18 @@ impl StoreSink {
 
     async fn flush(&mut self) {
         while let Some(mut batch) = self.waiting.pop_front() {
-            if let Err(error) = self.commit(&mut batch).await {
-                tracing::error!(%error, waiting = self.waiting.len() + 1, "an incident's step cannot be written; it waits");
-                self.waiting.push_front(batch);
-                return;
+            match self.commit(&mut batch).await {
+                Ok(numbers) => log_steps(&batch.steps, &numbers),
+                Err(error) => {
+                    tracing::error!(%error, waiting = self.waiting.len() + 1, "an incident's step cannot be written; it waits");
+                    self.waiting.push_front(batch);
+                    return;
+                }
             }
-            batch.steps.iter().for_each(log_step);
         }
     }
 
-    async fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+    async fn commit(&mut self, batch: &mut Batch) -> Result<Vec<Seq>, StoreError> {
         let mut drafts = Vec::new();
         let mut used = Vec::new();
         let mut transitions = Vec::new();
@@ -169,9 +172,9 @@ impl StoreSink {
             analyzer_state: state.map(|state| serde_json::to_string(&state)).transpose()?,
             feedback_applied: batch.heard.clone(),
         };
-        self.shared.store.commit(commit).await?;
+        let numbers = self.shared.store.commit(commit).await?;
         self.saved_at = self.shared.clock.now();
-        Ok(())
+        Ok(numbers)
     }
 
     /// An incident that was held back goes out with the first later step for which there is room; one
@@ -416,15 +419,24 @@ impl IncidentSink for StoreSink {
     }
 }
 
-fn log_step(step: &Step) {
-    let step = &step.transition;
+/// With the numbers of the messages, in order; a commit that was repeated has fewer, and then nobody knows whose.
+fn log_steps(steps: &[Step], numbers: &[Seq]) {
+    let sent = steps.iter().filter(|step| step.admitted == Some(true)).count();
+    let mut numbers = numbers.iter().filter(|_| numbers.len() == sent);
+    for step in steps {
+        let seq = if step.admitted == Some(true) { numbers.next().map(|seq| seq.0) } else { None };
+        log_step(&step.transition, seq);
+    }
+}
+
+fn log_step(step: &IncidentTransition, seq: Option<u64>) {
     let (kind, zone) = (step.kind.name(), step.zone.as_str());
     match step.phase {
-        Phase::Opened => tracing::info!(event_id = %step.event_id, kind, zone, "incident opened"),
+        Phase::Opened => tracing::info!(event_id = %step.event_id, seq, kind, zone, "incident opened"),
         Phase::Updated => {
-            tracing::info!(event_id = %step.event_id, kind, zone, revision = step.revision, "incident updated");
+            tracing::info!(event_id = %step.event_id, seq, kind, zone, revision = step.revision, "incident updated");
         }
-        Phase::Closed(reason) => tracing::info!(event_id = %step.event_id, kind, zone, ?reason, "incident closed"),
+        Phase::Closed(reason) => tracing::info!(event_id = %step.event_id, seq, kind, zone, ?reason, "incident closed"),
     }
 }
 

@@ -14,7 +14,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::messages;
 
@@ -168,21 +168,21 @@ where
         event.record(&mut own);
         let mut line = Line::new(priority(*event.metadata().level()));
         let (mut message, mut after) = (String::new(), String::new());
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             let extensions = span.extensions();
             for (name, value) in extensions.get::<Values>().map(|values| &values.named[..]).unwrap_or_default() {
                 // The event's own word is nearer.
                 if own.named.iter().any(|(other, _)| other == name) {
                     continue;
                 }
-                message.push_str(&format!("[{value}] "));
+                message.extend(["[", value, "] "]);
                 if let Some(name) = journal_name(name) {
                     line.field(&name, value);
                 }
             }
         }
         for (name, value) in &own.named {
-            after.push_str(&format!(" {name}={value}"));
+            after.extend([" ", name, "=", value]);
             if let Some(name) = journal_name(name) {
                 line.field(&name, value);
             }

@@ -49,11 +49,10 @@ mod tests {
 
     fn sources(folder: &Path) -> String {
         let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-        let text = entries.filter(|path| !path.ends_with("messages.rs")).map(|path| match path.is_dir() {
-            true => sources(&path),
-            false => std::fs::read_to_string(path).unwrap_or_default(),
-        });
-        text.collect()
+        let read = |path: std::path::PathBuf| {
+            if path.is_dir() { sources(&path) } else { std::fs::read_to_string(path).unwrap_or_default() }
+        };
+        entries.filter(|path| !path.ends_with("messages.rs")).map(read).collect()
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn read(database: &Connection, table: &str, columns: Option<&[String]>) -> Table
         .prepare(&format!("SELECT {list} FROM {table} ORDER BY 1, 2"))
         .or_else(|_| database.prepare(&format!("SELECT {list} FROM {table} ORDER BY 1")));
     let statement = statement.as_mut().unwrap();
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let width = columns.len();
     let row = |row: &rusqlite::Row<'_>| (0..width).map(|index| row.get(index)).collect::<Result<Vec<Value>, _>>();
     let rows = statement.query_map([], row).unwrap().map(Result::unwrap).collect();
