@@ -1,4 +1,4 @@
-//! What the store answers when it cannot.
+//! Why the store could not do it.
 
 use std::path::PathBuf;
 

@@ -128,7 +128,7 @@ fn a_kill_leaves_no_departure_without_its_row() {
     let directory = tempfile::tempdir().unwrap();
     let left = directory.path().join("left");
     fs::create_dir(&left).unwrap();
-    let full = std::env::var("GRIDWATCH_TORTURE").is_ok_and(|how| how == "full");
+    let full = crate::torture::is_full();
     let kills = if full { 200 } else { 8 };
     let mut heads = Vec::new();
     for round in 0..kills {
