@@ -179,3 +179,32 @@ async fn a_program_that_cannot_be_started_is_said_of_each_camera() {
     let offline = report(&mut source, StreamState::Offline).await;
     assert!(offline.detail.contains("could not be started"), "{}", offline.detail);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_has_gone_wild_is_not_believed() {
+    let shape =
+        r#"{"captured_at":"2026-01-01T00:00:00Z","width":64,"height":64,"color":{"full_range":true,"bt709":true}}"#;
+    let key = r#"{"host":"another","account":"admin","fingerprint":"00"}"#;
+    let lies = [
+        "nonsense".to_owned(),
+        "\"Hello\"".to_owned(),
+        format!(r#"{{"Picture":{{"camera":7,"slot":0,"shape":{shape}}}}}"#),
+        format!(r#"{{"Picture":{{"camera":0,"slot":9,"shape":{shape}}}}}"#),
+        format!(r#"{{"Picture":{{"camera":0,"slot":0,"shape":{}}}}}"#, shape.replace("64", "4294967295")),
+        format!(r#"{{"Picture":{{"camera":0,"slot":0,"shape":{}}}}}"#, shape.replace("2026", "2099")),
+        format!(r#"{{"Ask":{{"ticket":1,"ask":{{"Refused":{key}}}}}}}"#),
+        r#"{"Ended":{"camera":65535}}"#.to_owned(),
+    ];
+    for lie in lies {
+        let script = "import socket, sys, time\nwire = socket.socket(fileno=0)\nwire.send(b'\"Hello\"')\nwire.recv(65536)\n\
+                      wire.send(sys.argv[1].encode())\ntime.sleep(60)";
+        let arguments = vec!["-c".to_owned(), script.to_owned(), lie.clone()];
+        let wild = Program { path: PathBuf::from("/usr/bin/python3"), arguments, environment: Vec::new() };
+        let ledger = Arc::new(MemoryAuthLedger::default());
+        let media = Workers::start(wild, hasty(), Arc::new(SystemClock::new()), ledger);
+        let mut source = media.watch(camera(file(&clip(), false), DecodeMode::Keyframes));
+        let offline = report(&mut source, StreamState::Offline).await;
+        assert!(offline.detail.contains("said what no worker says"), "{lie}: {}", offline.detail);
+        assert!(media.stop(Duration::from_secs(5)).await);
+    }
+}
