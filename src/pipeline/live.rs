@@ -92,8 +92,10 @@ impl Live {
             clock,
         };
         let assembled = Self::assemble(config, shared, workers, loaded, report.epoch, safe_mode).await;
-        if assembled.is_err() {
-            store.close().await.context("closing the store again")?;
+        if assembled.is_err()
+            && let Err(error) = store.close().await
+        {
+            tracing::warn!(%error, "the store of a start that failed is not closed");
         }
         assembled
     }
@@ -108,7 +110,8 @@ impl Live {
     ) -> anyhow::Result<Self> {
         let (started_at, store) = (shared.clock.now(), shared.store.clone());
         let Models { detectors, facts, runtime_version } = loaded;
-        let orders = Orders::open(config, &shared).await?;
+        let (clock, board) = (Arc::clone(&shared.clock), shared.board.clone());
+        let orders = Orders::open(config, store.clone(), clock, board).await?;
         let (watching, inputs, removed) = if safe_mode.is_some() {
             (None, CameraInputs::new(), Vec::new())
         } else {

@@ -8,7 +8,7 @@ use crate::clock::{Clock, EARLIEST};
 use crate::config::model::Storage;
 use crate::domain::Timestamp;
 use crate::pipeline::try_out::Tried;
-use crate::store::{Inspection, MessageState, StoreError};
+use crate::store::{Inspection, MessageState, StoreError, verify_audit};
 
 /// Below this even the store's reserve cannot be made.
 const LEAST_FREE: u64 = 64 << 20;
@@ -19,6 +19,8 @@ const WRITABLE: &str = "give the folder to the gateway's user, or run this as th
 const SPACE: &str = "make room, or lower `evidence_max_mib` of [storage]";
 const STORE: &str = "`gridwatch outbox export DIR` saves what was not delivered; at its next start the gateway sets a damaged \
                      database aside and begins a new one";
+const AUDIT: &str = "somebody has changed the record of what left the box, or the disk has: keep a copy of the state directory, see \
+                     docs/audit.md, and tell whoever answers for the data";
 const ANOTHER: &str = "install that version again, or name another `state_dir` in [storage]";
 
 /// Whether times can be believed.
@@ -98,7 +100,17 @@ pub fn store(storage: &Storage, scratch: &Path, now: Timestamp) -> Vec<Tried> {
         (Ok(Some(damage)), _) => Err(format!("damaged: {damage}")),
         (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
     };
-    vec![Tried::new("store", whole, STORE), outbox(&found, now)]
+    vec![Tried::new("store", whole, STORE), outbox(&found, now), audit(&found)]
+}
+
+fn audit(found: &Inspection) -> Tried {
+    let read = || Ok::<_, StoreError>((found.audit()?, found.audit_head()?));
+    let verdict = match read() {
+        Ok((rows, head)) => verify_audit(&rows, &head, &[]).map_err(|broken| broken.to_string()),
+        Err(StoreError::NoAudit(_)) => return Tried::new("audit", Ok("begins at the next start".to_owned()), AUDIT),
+        Err(error) => Err(error.to_string()),
+    };
+    Tried::new("audit", verdict.map(|found| format!("{} rows, as they were written", found.rows)), AUDIT)
 }
 
 fn outbox(found: &Inspection, now: Timestamp) -> Tried {

@@ -21,7 +21,6 @@ use crate::domain::camera::CameraId;
 use crate::domain::rules::params::{NO_PROFILE, Rule, RuleSetting};
 use crate::domain::time::{after, elapsed};
 use crate::pipeline::board::Board;
-use crate::pipeline::deliver::Shared;
 use crate::store::{Actor, AuditEntry, Deed, Store, StoreError};
 
 /// A profile order as it is kept.
@@ -84,8 +83,7 @@ pub struct Orders {
 
 impl Orders {
     /// With what was ordered before the program stopped, unless it is over or not configured any more.
-    pub async fn open(config: &Config, shared: &Shared) -> anyhow::Result<Self> {
-        let (store, clock, board) = (shared.store.clone(), Arc::clone(&shared.clock), shared.board.clone());
+    pub async fn open(config: &Config, store: Store, clock: Arc<dyn Clock>, board: Board) -> anyhow::Result<Self> {
         let profiles: Arc<[Arc<Profile>]> = config.profiles.iter().cloned().map(Arc::new).collect();
         let kept = store.standing_profile().await.context("reading the profile in force")?;
         let orders =

@@ -6,12 +6,22 @@ use super::audit::{self, AuditEntry};
 use super::database::Database;
 use super::gone::{is_back, not_kept};
 use super::{Store, StoreError};
-use crate::contract::command::{MAX_NOT_KEPT, Resent, Resync, Since};
+use crate::contract::command::{MAX_NOT_KEPT, NotKept, Resent, Resync, Since};
 
 /// Numbers are kept in the database's signed integers.
 pub(super) const LARGEST: u64 = i64::MAX as u64;
 
 impl Store {
+    /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
+    pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
+        self.call(move |db| db.resync(asked, None)).await
+    }
+
+    /// Numbers from `first` to `last` that were given and are not kept any more.
+    pub async fn not_kept(&self, first: u64, last: u64) -> Result<Vec<NotKept>, StoreError> {
+        self.call(move |db| Ok(not_kept(&db.connection, first, last, usize::MAX)?.0)).await
+    }
+
     /// As [`Store::resync`], and writes down who asked in the same transaction.
     pub async fn resync_for(&self, asked: Resync, row: AuditEntry) -> Result<Resent, StoreError> {
         self.call(move |db| db.resync(asked, Some(&row))).await

@@ -268,8 +268,7 @@ impl Database {
         if head(&self.connection)?.number > 0 {
             return Ok(());
         }
-        let (entry, at) = (AuditEntry::new(Actor::Gateway, Deed::Begun, self.epoch.to_string()), self.now_ms());
-        self.transact(|tx| append(tx, &entry, at))
+        self.audit(&[AuditEntry::new(Actor::Gateway, Deed::Begun, self.epoch.to_string())])
     }
 
     /// Cuts off what is too old or too much, in blocks.

@@ -55,6 +55,7 @@ mod error;
 mod gone;
 mod incidents;
 mod inspect;
+mod lock;
 mod mark;
 mod outbox;
 mod pick;
@@ -78,7 +79,6 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::model::Storage;
-use crate::contract::command::{NotKept, Resent, Resync};
 use crate::contract::feedback::Feedback;
 use crate::contract::grid_event::{EvidenceEntry, Transport};
 use crate::contract::metrics::Accounting;
@@ -217,16 +217,6 @@ impl Store {
         self.call(Database::pending).await
     }
 
-    /// Sends again what is asked for, also what was quarantined. Numbers of another epoch are refused.
-    pub async fn resync(&self, asked: Resync) -> Result<Resent, StoreError> {
-        self.call(move |db| db.resync(asked, None)).await
-    }
-
-    /// Numbers from `first` to `last` that were given and are not kept any more.
-    pub async fn not_kept(&self, first: u64, last: u64) -> Result<Vec<NotKept>, StoreError> {
-        self.call(move |db| Ok(gone::not_kept(&db.connection, first, last, usize::MAX)?.0)).await
-    }
-
     /// Makes messages pending again, in one transaction, from a process beside a running gateway, which finds them
     /// at its next look into the outbox. The accounting holds: what was delivered once stays so.
     pub fn requeue_beside(state_dir: &Path, picks: &[Pick]) -> Result<Vec<Requeued>, StoreError> {
@@ -292,27 +282,6 @@ impl Store {
     /// The verdict of this number, and those before it, have taken effect or can have none.
     pub async fn mark_applied(&self, event_id: Uuid, seq: u64) -> Result<(), StoreError> {
         self.call(move |db| db.mark_applied(event_id, seq)).await
-    }
-
-    /// Refused logins as they were last written, for a process that must not write: neither waits for a
-    /// running gateway nor changes anything. Empty if there is no database.
-    pub fn read_auth_failures(config: &Storage) -> Result<Vec<(AuthKey, u32)>, StoreError> {
-        beside::read_auth_failures(&config.state_dir)
-    }
-
-    /// How often this account was refused with these credentials.
-    pub async fn auth_failures(&self, key: AuthKey) -> Result<u32, StoreError> {
-        self.call(move |db| db.auth_failures(&key)).await
-    }
-
-    /// Counts one more refusal, and returns how many that makes.
-    pub async fn record_auth_failure(&self, key: AuthKey) -> Result<u32, StoreError> {
-        self.call(move |db| db.record_auth_failure(&key)).await
-    }
-
-    /// The account works with these credentials: forgets their refusals.
-    pub async fn clear_auth(&self, key: AuthKey) -> Result<(), StoreError> {
-        self.call(move |db| db.clear_auth(&key)).await
     }
 
     /// Deletes what is too old, gives up what is too much, checks the accounting. To be called every

@@ -34,6 +34,7 @@ async fn each_thing_has_a_line_and_each_failure_a_remedy() {
         ("pass", "state directory ", "can be written"),
         ("pass", "store: ", "whole, schema 2"),
         ("warn", "outbox: ", "3 messages wait; 2 in quarantine; `gridwatch outbox list"),
+        ("pass", "audit: ", " rows, as they were written"),
         ("pass", "ONNX Runtime: ", "version 1."),
         ("pass", "model street-n ", "runs on "),
         ("pass", "broker: ", "spool directory"),

@@ -205,7 +205,7 @@ impl Gateway {
             progress: Progress::new(Arc::clone(&fast)),
             clock: Arc::clone(&fast),
         };
-        let orders = Orders::open(&config, &shared).await.unwrap();
+        let orders = Orders::open(&config, store.clone(), Arc::clone(&fast), shared.board.clone()).await.unwrap();
         let kept = store.load_analyzer(camera.id.clone()).await.unwrap();
         let saved = kept.map(|text| serde_json::from_str(&text).unwrap());
         let ids = Box::new(RandomIds(rand::random::<[u8; 10]>));

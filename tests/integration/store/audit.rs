@@ -122,6 +122,23 @@ async fn rows_taken_off_the_end_stay_missing() {
     assert_eq!(check(directory.path(), &[published]).unwrap_err().number, 3);
 }
 
+/// Somebody holds the database, or the disk is full for good: nothing can be written down.
+#[tokio::test]
+async fn where_nothing_can_be_written_pictures_wait_and_events_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path());
+    store.keep_snapshot(camera(), SnapshotId(1), picture(1000)).await.unwrap();
+    store.commit(opened_with_picture(1)).await.unwrap();
+    let other = Connection::open(directory.path().join("gridwatch.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let batch = store.next_batch(10, Vec::new()).await.unwrap();
+    assert_eq!(batch.iter().map(|message| message.class).collect::<Vec<_>>(), [Class::Opened]);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(store.next_batch(10, Vec::new()).await.unwrap().len(), 2);
+    assert_eq!(rows(directory.path()).len(), 2);
+    assert!(store.accounting().await.unwrap().balances());
+}
+
 /// Kills land while pictures leave: whatever has left has its row, and the chain is whole.
 #[test]
 fn a_kill_leaves_no_departure_without_its_row() {

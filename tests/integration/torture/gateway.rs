@@ -148,7 +148,8 @@ impl Gateway {
         "127.0.0.1".clone_into(&mut mqtt.host);
         (mqtt.port, mqtt.password, mqtt.tls, mqtt.release_on) = (port, None, None, release_on);
         let mqtt = mqtt.clone();
-        let orders = Orders::open(&self.config, &self.shared).await.unwrap();
+        let Shared { store, clock, board, .. } = self.shared.clone();
+        let orders = Orders::open(&self.config, store, clock, board).await.unwrap();
         let desk = Desk::new(&self.shared, BTreeMap::new(), orders);
         let facts = BTreeMap::new();
         let context = Context {
