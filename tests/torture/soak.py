@@ -104,7 +104,7 @@ def soak(gateway: subprocess.Popen, onlooker: Onlooker) -> None:
     written = seen[-1][1][3] - seen[0][1][3]
     gateway.send_signal(signal.SIGTERM)
     ended = gateway.wait(60)
-    figure(soak_minutes=MINUTES, own_mib=round(memory[-1][1], 1), rss_slope_mib_per_h=round(rise, 2), rss_drift_pct=round(drift, 2),
+    figure(soak_minutes=MINUTES, own_mib=round(memory[-1][1], 1), rss_slope_mib_per_h=round(rise, 2) if MINUTES >= TELLING_MINUTES else "too_short", rss_drift_pct=round(drift, 2),
            soak_descriptors=f"{descriptors[0]:g}-{descriptors[1]:g}", soak_threads=f"{threads[0]:g}-{threads[1]:g}", soak_events=len(onlooker.events),
            soak_written_kib_per_event=round(written / 1024 / events, 1))
     fail_unless({
