@@ -142,7 +142,7 @@ def kill_all(chain: Chain, done: collections.Counter, landed: collections.Counte
             target, pid = "gateway", chain.driver.pid
         elif number % 3 == 1:
             wait("gateway with cameras that works", lambda: "gw-box" in chain.onlooker.metrics)
-            workers = children(chain.gateway.pid)
+            workers = workers_of(chain)
             is_worker = workers and number % 12 != 1
             target, pid = ("worker", dice.choice(workers)) if is_worker else ("gateway with cameras", chain.gateway.pid)
         else:
@@ -162,6 +162,14 @@ def kill_all(chain: Chain, done: collections.Counter, landed: collections.Counte
             chain.consumer = chain.start_consumer()
         if number % 25 == 24:
             say(f"{number + 1} kills, {dict(landed)}, {chain.onlooker.messages} messages")
+
+
+def workers_of(chain: Chain, patience_s: float = 15) -> list[int]:
+    """Workers of the gateway with cameras; one that was killed is not back at once, and after some kills takes longer."""
+    ends = time.monotonic() + patience_s
+    while not (found := children(chain.gateway.pid)) and time.monotonic() < ends:
+        time.sleep(0.1)
+    return found
 
 
 def settle(chain: Chain) -> dict[str, str]:

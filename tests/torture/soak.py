@@ -41,12 +41,12 @@ def cameras() -> str:
 
 
 def look(pid: int) -> tuple[float, int, int, int]:
-    """Memory in MiB (shared pages by their share), descriptors, threads and bytes written, of a process and its children."""
+    """Memory of their own in MiB (pages of files depend on who else maps them), descriptors, threads and bytes written, of a process and its children."""
     memory, descriptors, threads, written = 0.0, 0, 0, 0
     for one in (pid, *children(pid)):
         folder = Path(f"/proc/{one}")
         lines = (folder / "smaps_rollup").read_text().splitlines()
-        memory += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        memory += sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:"))) / 1024
         descriptors += len(os.listdir(folder / "fd"))
         threads += len(os.listdir(folder / "task"))
         written += int(next(line.split()[1] for line in (folder / "io").read_text().splitlines() if line.startswith("write_bytes")))
@@ -104,7 +104,7 @@ def soak(gateway: subprocess.Popen, onlooker: Onlooker) -> None:
     written = seen[-1][1][3] - seen[0][1][3]
     gateway.send_signal(signal.SIGTERM)
     ended = gateway.wait(60)
-    figure(soak_minutes=MINUTES, rss_mib=round(memory[-1][1], 1), rss_slope_mib_per_h=round(rise, 2), rss_drift_pct=round(drift, 2),
+    figure(soak_minutes=MINUTES, own_mib=round(memory[-1][1], 1), rss_slope_mib_per_h=round(rise, 2) if MINUTES >= TELLING_MINUTES else "too_short", rss_drift_pct=round(drift, 2),
            soak_descriptors=f"{descriptors[0]:g}-{descriptors[1]:g}", soak_threads=f"{threads[0]:g}-{threads[1]:g}", soak_events=len(onlooker.events),
            soak_written_kib_per_event=round(written / 1024 / events, 1))
     fail_unless({
