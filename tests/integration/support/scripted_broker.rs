@@ -212,7 +212,12 @@ impl ScriptedBroker {
 
     /// Everything that was published, in the order in which it came.
     pub(crate) fn published(&self) -> Vec<Published> {
-        self.record.published.lock().unwrap().clone()
+        self.published_after(0)
+    }
+
+    /// The same without the first `known`.
+    pub(crate) fn published_after(&self, known: usize) -> Vec<Published> {
+        self.record.published.lock().unwrap()[known..].to_vec()
     }
 }
 

@@ -194,9 +194,8 @@ impl Run {
 
     /// What has come since the last look; the platform gives its receipts.
     fn platform_looks(&mut self) {
-        let published = self.broker.published();
-        let new = published[self.read..].to_vec();
-        self.read = published.len();
+        let new = self.broker.published_after(self.read);
+        self.read += new.len();
         for seen in new.iter().filter(|seen| seen.topic.contains("/event/")) {
             let key = key(&seen.payload);
             let first = self.bodies.entry(key).or_insert_with(|| seen.payload.clone());

@@ -134,9 +134,15 @@ impl Conversation<'_> {
 
     fn send_waiting(&mut self) {
         let Some(mut sent) = self.sent.take() else { return };
-        let waiting = self.record.waiting.lock().unwrap().get(&self.client).cloned().unwrap_or_default();
-        for message in waiting {
-            if sent.len() < MOST_SENT && sent.insert(message.pkid) {
+        let room = MOST_SENT.saturating_sub(sent.len());
+        let next: Vec<_> = match self.record.waiting.lock().unwrap().get(&self.client) {
+            Some(waiting) => {
+                waiting.iter().filter(|message| !sent.contains(&message.pkid)).take(room).cloned().collect()
+            }
+            None => Vec::new(),
+        };
+        for message in next {
+            if sent.insert(message.pkid) {
                 let mut publish = Publish::new(message.topic, QoS::AtLeastOnce, message.payload, None);
                 publish.pkid = message.pkid;
                 self.later(&Packet::Publish(publish));
