@@ -15,25 +15,25 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::clock::{Clock, until};
+use crate::contract::grid_event::Redaction;
 use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
-use crate::domain::camera::StreamInfo;
+use crate::domain::camera::{LookPlan, StreamInfo};
 use crate::domain::feedback::Feedback;
 use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, Kind, SnapshotId, SnapshotRequest};
 use crate::domain::scene::ViewState;
 use crate::media::boundary::{FrameSource, SourceEvent, StreamReport};
 use crate::pipeline::infer::InferError;
-use crate::pipeline::orders::RulesInForce;
+use crate::pipeline::orders::{RulesFeed, RulesInForce};
 use crate::pipeline::progress::REPORT_EVERY;
 use crate::pipeline::see::{Eyes, See, Sight};
-use crate::pipeline::standing::MOST_WANTED;
-pub use crate::pipeline::standing::{Muted, NoPicture, PictureOfNow, SnapshotAnswer, Standing};
 
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
 /// pictures that came before its deadline.
@@ -79,6 +79,79 @@ pub enum CameraInput {
         done: oneshot::Sender<SnapshotAnswer>,
     },
 }
+
+/// What became of a mute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Muted {
+    /// What is muted now, and until when.
+    pub mutes: BTreeMap<Kind, Timestamp>,
+    /// Whether that survives a power cut already.
+    pub durable: bool,
+}
+
+/// A redacted picture of now.
+#[derive(Debug, Clone)]
+pub struct PictureOfNow {
+    /// The file's bytes.
+    pub jpeg: Bytes,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// Of `jpeg`, hexadecimal.
+    pub sha256: String,
+    /// When it was taken.
+    pub captured_at: Timestamp,
+    /// What was blurred.
+    pub redaction: Redaction,
+    /// The camera counts people, so their number is not to be told.
+    pub banded: bool,
+}
+
+/// Why there is no picture of now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPicture {
+    /// It cannot be redacted.
+    #[error("withheld, it could not be redacted: {0}")]
+    Withheld(String),
+    /// It could not be made.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The picture, or why there is none.
+pub type SnapshotAnswer = Result<PictureOfNow, NoPicture>;
+
+/// What the platform has ordered and waits for.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Other values of rules; `None` in replay.
+    pub rules: Option<RulesFeed>,
+    wanted: Vec<(Timestamp, oneshot::Sender<SnapshotAnswer>)>,
+}
+
+impl Standing {
+    /// With a feed of rules.
+    #[must_use]
+    pub fn new(rules: RulesFeed) -> Self {
+        Self { rules: Some(rules), wanted: Vec::new() }
+    }
+
+    /// Looks sooner where somebody still waits for a picture.
+    fn hasten(&mut self, plan: LookPlan) -> LookPlan {
+        self.wanted.retain(|(_, done)| !done.is_closed());
+        let asked = self.wanted.iter().map(|(at, _)| *at).min();
+        LookPlan { at: asked.map_or(plan.at, |asked| plan.at.min(asked)), ..plan }
+    }
+
+    async fn next_rules(&mut self) -> (RulesInForce, Timestamp) {
+        match &mut self.rules {
+            Some(rules) => rules.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Pictures of one camera that are waited for at a time.
+const MOST_WANTED: usize = 4;
 
 /// Takes what the analyzer decides.
 pub trait IncidentSink: Send {

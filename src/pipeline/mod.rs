@@ -32,7 +32,6 @@ pub mod replay;
 pub mod retell;
 pub mod salvage;
 pub mod see;
-pub mod standing;
 #[cfg(feature = "ffmpeg")]
 pub mod test_event;
 #[cfg(feature = "ffmpeg")]

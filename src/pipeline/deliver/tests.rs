@@ -5,7 +5,6 @@ use crate::contract::grid_event::{Redaction, RedactionState};
 use crate::domain::analyzer::CameraAnalyzer;
 use crate::domain::ids::DerivedIds;
 use crate::domain::incident::{CloseReason, EvidenceRef, EvidenceRole, Kind, Measure};
-use crate::pipeline::analyze::IncidentSink;
 use crate::pipeline::models::no_model;
 use crate::pipeline::replay::analyzer_config;
 use crate::store::Misdated;
