@@ -147,7 +147,7 @@ impl Service {
                 }
             }
         };
-        self.reloaded = Some((self.clock.now(), outcome));
+        self.reloaded = Some((self.clock.utc(), outcome));
         Ok(())
     }
 

@@ -225,6 +225,8 @@ impl Task {
         let mut flight = Flight::new(&self.options.link, &link.granted);
         let mut hello: VecDeque<_> = (self.options.hello)().into();
         let mut renew = interval_after(self.options.link.renew_every);
+        let mut probe = interval_after(self.options.link.probe_every);
+        let pings = link.granted.server_keep_alive != Some(Duration::ZERO);
         loop {
             while flight.has_room() {
                 let Some(publication) = hello.pop_front() else { break };
@@ -238,6 +240,7 @@ impl Task {
                 },
                 Some(message) = link.messages.recv(), if backlog.len() < MOST_WAITING => backlog.push_back((Instant::now(), message)),
                 permit = self.events.reserve(), if !backlog.is_empty() => hand_on(&link.client, permit, &mut backlog),
+                _ = probe.tick(), if !pings && hello.is_empty() && flight.is_empty() => hello = (self.options.hello)().into(),
                 _ = renew.tick() => if link.is_outdated(&self.options.link) {
                     // The session stays, and what comes meanwhile waits in it.
                     link.close(GOODBYE).await;

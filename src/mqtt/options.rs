@@ -35,6 +35,9 @@ pub struct LinkOptions {
     pub surely_over: Option<SurelyOver>,
     /// Time between pings, whole seconds.
     pub keep_alive: Duration,
+    /// A broker may switch pings off. The downlink then says its presence again this often, to hear whether anybody is
+    /// there; the uplink has messages to be answered.
+    pub probe_every: Duration,
     /// Name resolution, TCP, TLS and CONNACK together.
     pub connect_timeout: Duration,
     /// A message unanswered for this long, plus the time that the bytes before it may take, means that
@@ -160,6 +163,7 @@ impl LinkOptions {
             renew_every: Duration::from_secs(60),
             surely_over: None,
             keep_alive: Duration::from_secs(30),
+            probe_every: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(30),
             ack_deadline: Duration::from_secs(30),
             slowest_line: 4096,

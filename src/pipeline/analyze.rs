@@ -10,22 +10,21 @@
 //!
 //! Live and replay differ in what is passed in: the source, the clock of the timers, the sink.
 
+mod input;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::clock::{Clock, until};
-use crate::contract::grid_event::Redaction;
 use crate::domain::analyzer::{AnalyzerState, CameraAnalyzer};
 use crate::domain::camera::{LookPlan, StreamInfo};
-use crate::domain::feedback::Feedback;
 use crate::domain::frame::Frame;
 use crate::domain::incident::{IncidentTransition, Kind, SnapshotId, SnapshotRequest};
 use crate::domain::scene::ViewState;
@@ -35,90 +34,11 @@ use crate::pipeline::orders::{RulesFeed, RulesInForce};
 use crate::pipeline::progress::REPORT_EVERY;
 use crate::pipeline::see::{Eyes, See, Sight};
 
+pub use input::{CameraInput, Muted, NoPicture, PictureOfNow, SnapshotAnswer};
+
 /// Pictures reach us this much after their exposure at the latest; a timer waits so long for the
 /// pictures that came before its deadline.
 const PICTURE_LATENCY: SignedDuration = SignedDuration::from_secs(2);
-
-/// Input to one camera's analyzer from the rest of the box.
-#[derive(Debug)]
-pub enum CameraInput {
-    /// The platform said something about an incident of this camera.
-    Feedback {
-        /// What.
-        feedback: Feedback,
-        /// The platform's number of it; `None` for a command.
-        seq: Option<u64>,
-        /// When it reached us.
-        at: Timestamp,
-        /// Whoever wants to know whether the analyzer still knows the incident.
-        known: Option<oneshot::Sender<bool>>,
-    },
-    /// The times of an incident of this camera, as they were told last, were wrong.
-    Retell {
-        /// Which.
-        event_id: Uuid,
-        /// By how much they were behind.
-        by: SignedDuration,
-    },
-    /// Nothing new of a kind, or of any, for a while.
-    Mute {
-        /// Of what.
-        kind: Option<Kind>,
-        /// Until when; `None` lifts it.
-        until: Option<Timestamp>,
-        /// When it reached us.
-        at: Timestamp,
-        /// What is muted now.
-        done: oneshot::Sender<Muted>,
-    },
-    /// A picture of now is wanted.
-    Snapshot {
-        /// When it was asked for.
-        at: Timestamp,
-        /// Where it goes.
-        done: oneshot::Sender<SnapshotAnswer>,
-    },
-}
-
-/// What became of a mute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Muted {
-    /// What is muted now, and until when.
-    pub mutes: BTreeMap<Kind, Timestamp>,
-    /// Whether that survives a power cut already.
-    pub durable: bool,
-}
-
-/// A redacted picture of now.
-#[derive(Debug, Clone)]
-pub struct PictureOfNow {
-    /// The file's bytes.
-    pub jpeg: Bytes,
-    /// Width and height in pixels.
-    pub size: (u32, u32),
-    /// Of `jpeg`, hexadecimal.
-    pub sha256: String,
-    /// When it was taken.
-    pub captured_at: Timestamp,
-    /// What was blurred.
-    pub redaction: Redaction,
-    /// The camera counts people, so their number is not to be told.
-    pub banded: bool,
-}
-
-/// Why there is no picture of now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoPicture {
-    /// It cannot be redacted.
-    #[error("withheld, it could not be redacted: {0}")]
-    Withheld(String),
-    /// It could not be made.
-    #[error("{0}")]
-    Failed(String),
-}
-
-/// The picture, or why there is none.
-pub type SnapshotAnswer = Result<PictureOfNow, NoPicture>;
 
 /// What the platform has ordered and waits for.
 #[derive(Debug, Default)]

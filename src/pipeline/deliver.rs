@@ -3,6 +3,7 @@
 //! Nothing here talks to a broker: once a step is committed, `publish` finds it in the outbox.
 
 mod original;
+mod pictures;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,14 +29,14 @@ use crate::media::boundary::StreamReport;
 use crate::media::live::CountsHandle;
 use crate::pipeline::analyze::{IncidentSink, NoPicture, PictureOfNow, SnapshotAnswer};
 use crate::pipeline::board::Board;
-use crate::pipeline::message::{EventWriter, PictureFacts};
+use crate::pipeline::message::EventWriter;
 use crate::pipeline::orders::RulesInForce;
 use crate::pipeline::picture::{PictureError, for_anybody, picture, redaction};
 use crate::pipeline::progress::{Progress, Stage};
 use crate::pipeline::see::Sight;
-use crate::store::{Class, Commit, Draft, NewPicture, SnapshotUse, Store, StoreError};
+use crate::store::{Class, Commit, Draft, Store, StoreError};
 
-use original::{original, original_of};
+use original::original_of;
 
 /// The analyzer's state is written this often while nothing happens: what a power cut may take from
 /// the baseline, against the wear of the disk.
@@ -200,41 +201,6 @@ impl StoreSink {
         Ok(admitted)
     }
 
-    async fn pictures_of(
-        &self,
-        step: &IncidentTransition,
-    ) -> Result<(Vec<EvidenceEntry>, Vec<SnapshotUse>), StoreError> {
-        let writer = &self.shared.writer;
-        let mut entries = self.shared.store.evidence_of(step.event_id, writer.transport()).await?;
-        let names = step.evidence.iter().map(|shown| shown.snapshot);
-        let wanted: Vec<SnapshotId> = names.flat_map(|name| [name, original_of(name)]).collect();
-        let kept = self.shared.store.snapshot_meta(self.camera.id.clone(), wanted).await?;
-        let mut used = Vec::new();
-        let shown = step.evidence.iter().copied();
-        for shown in shown.flat_map(|shown| [Some(shown), original(step.kind, shown)]).flatten() {
-            // A picture that could not be made or had to be given up is missing, and was reported then.
-            let Some((snapshot, meta)) = kept.iter().find(|(id, _)| *id == shown.snapshot) else { continue };
-            let facts = PictureFacts {
-                bytes: meta.bytes,
-                width: meta.width,
-                height: meta.height,
-                sha256: meta.sha256.clone(),
-                redaction: meta.redaction,
-            };
-            let entry = writer.evidence_entry(entries.len() + 1, &shown, &facts);
-            let channel = Channel::Evidence { event_id: step.event_id, id: entry.id.clone() };
-            used.push(SnapshotUse {
-                event_id: step.event_id,
-                snapshot: *snapshot,
-                id: entry.id.clone(),
-                role: shown.role,
-                topic: writer.topics().of(&channel),
-            });
-            entries.push(entry);
-        }
-        Ok((entries, used))
-    }
-
     fn draft(
         &self,
         (camera, profile): &(Arc<Camera>, Option<Arc<str>>),
@@ -270,21 +236,6 @@ impl StoreSink {
         let (model, options) = (self.model.clone(), self.shared.pictures.clone());
         let work = move || picture(&frame, &seen, (&camera, &model), crowd.as_deref(), &options);
         Ok(tokio::task::spawn_blocking(work).await.map_err(|_| KeepError::Stopped)??)
-    }
-
-    async fn store_picture(
-        &self,
-        id: SnapshotId,
-        frame: &Arc<Frame>,
-        sight: &Sight,
-        crowd: Option<&str>,
-    ) -> Result<(), KeepError> {
-        let captured_at = self.shared.clock.outside(frame.captured_at);
-        let Picture { jpeg, width, height, sha256, redaction: done } =
-            self.redacted(Arc::clone(&self.camera), frame, sight, crowd).await?;
-        let redaction = redaction(&done, &self.model);
-        let picture = NewPicture { jpeg: Bytes::from(jpeg), width, height, sha256, redaction, captured_at };
-        Ok(self.shared.store.keep_snapshot(self.camera.id.clone(), id, picture).await?)
     }
 }
 

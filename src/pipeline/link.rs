@@ -117,7 +117,7 @@ pub fn link_options(mqtt: &Mqtt, gateway: &str, client_id: &str) -> anyhow::Resu
 /// switched on waits: one that is restarted by hand should be quick.
 fn spread(mut options: LinkOptions, shared: &Shared) -> LinkOptions {
     let clock = Arc::clone(&shared.clock);
-    options.surely_over = Some(SurelyOver(Arc::new(move || clock.now())));
+    options.surely_over = Some(SurelyOver(Arc::new(move || clock.utc())));
     if !is_loopback(&options.host) {
         options.spread_after_end = SPREAD_AFTER_END;
     }

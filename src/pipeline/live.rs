@@ -92,8 +92,10 @@ impl Live {
             clock,
         };
         let assembled = Self::assemble(config, shared, workers, loaded, report.epoch, safe_mode).await;
-        if assembled.is_err() {
-            store.close().await.context("closing the store again")?;
+        if assembled.is_err()
+            && let Err(error) = store.close().await
+        {
+            tracing::warn!(%error, "the store of a start that failed is not closed");
         }
         assembled
     }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::audit::{self, Carrier};
+use super::lock::lock;
 use super::mark::Witness;
 use super::{OpenReport, StoreError, deleted, doubt, pictures, seal};
 use crate::clock::Clock;
@@ -233,17 +234,6 @@ pub(super) fn file_error(path: &Path, source: std::io::Error) -> StoreError {
 
 fn make_directory(path: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(path).map_err(|error| file_error(path, error))
-}
-
-fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| file_error(&path, error))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked(directory.to_owned())),
-        Err(errno) => Err(file_error(&path, errno.into())),
-    }
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::audit::{self, Actor, AuditEntry, Deed};
 use super::database::Database;
-use super::{AuthKey, EventRecord, FeedbackOutcome, StoreError};
+use super::{AuthKey, EventRecord, FeedbackOutcome, Store, StoreError, beside};
+use crate::config::model::Storage;
 use crate::contract::feedback::{CaseState, Feedback};
 use crate::domain::camera::CameraId;
 use crate::domain::incident::{IncidentTransition, Phase};
@@ -59,6 +60,29 @@ fn is_verdict(state: CaseState) -> bool {
         | CaseState::Handling
         | CaseState::Verified
         | CaseState::Evaluated => false,
+    }
+}
+
+impl Store {
+    /// Refused logins as they were last written, for a process that must not write: neither waits for a
+    /// running gateway nor changes anything. Empty if there is no database.
+    pub fn read_auth_failures(config: &Storage) -> Result<Vec<(AuthKey, u32)>, StoreError> {
+        beside::read_auth_failures(&config.state_dir)
+    }
+
+    /// How often this account was refused with these credentials.
+    pub async fn auth_failures(&self, key: AuthKey) -> Result<u32, StoreError> {
+        self.call(move |db| db.auth_failures(&key)).await
+    }
+
+    /// Counts one more refusal, and returns how many that makes.
+    pub async fn record_auth_failure(&self, key: AuthKey) -> Result<u32, StoreError> {
+        self.call(move |db| db.record_auth_failure(&key)).await
+    }
+
+    /// The account works with these credentials: forgets their refusals.
+    pub async fn clear_auth(&self, key: AuthKey) -> Result<(), StoreError> {
+        self.call(move |db| db.clear_auth(&key)).await
     }
 }
 

@@ -55,6 +55,7 @@ mod error;
 mod gone;
 mod incidents;
 mod inspect;
+mod lock;
 mod mark;
 mod outbox;
 mod pick;
@@ -281,27 +282,6 @@ impl Store {
     /// The verdict of this number, and those before it, have taken effect or can have none.
     pub async fn mark_applied(&self, event_id: Uuid, seq: u64) -> Result<(), StoreError> {
         self.call(move |db| db.mark_applied(event_id, seq)).await
-    }
-
-    /// Refused logins as they were last written, for a process that must not write: neither waits for a
-    /// running gateway nor changes anything. Empty if there is no database.
-    pub fn read_auth_failures(config: &Storage) -> Result<Vec<(AuthKey, u32)>, StoreError> {
-        beside::read_auth_failures(&config.state_dir)
-    }
-
-    /// How often this account was refused with these credentials.
-    pub async fn auth_failures(&self, key: AuthKey) -> Result<u32, StoreError> {
-        self.call(move |db| db.auth_failures(&key)).await
-    }
-
-    /// Counts one more refusal, and returns how many that makes.
-    pub async fn record_auth_failure(&self, key: AuthKey) -> Result<u32, StoreError> {
-        self.call(move |db| db.record_auth_failure(&key)).await
-    }
-
-    /// The account works with these credentials: forgets their refusals.
-    pub async fn clear_auth(&self, key: AuthKey) -> Result<(), StoreError> {
-        self.call(move |db| db.clear_auth(&key)).await
     }
 
     /// Deletes what is too old, gives up what is too much, checks the accounting. To be called every

@@ -6,7 +6,7 @@ use std::process::Command;
 const INSTALLED: &str = "/usr/bin/gridwatch";
 
 /// Within these the watchdog's ping comes and the program stops by itself.
-const SECONDS: [(&str, u64); 2] = [("WatchdogSec=", 60), ("TimeoutStopSec=", 30)];
+const SECONDS: [(&str, u64); 3] = [("WatchdogSec=", 60), ("TimeoutStopSec=", 30), ("RestartSec=", 5)];
 
 fn unit() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/gridwatch.service");

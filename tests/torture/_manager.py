@@ -11,7 +11,7 @@ from pathlib import Path
 
 # systemd/gridwatch.service; tests/integration/unit_file.rs holds it to them.
 WATCHDOG_S = 60.0
-RESTART_S = 10.0
+RESTART_S = 5.0
 
 _PTRACE_SEIZE, _PTRACE_DETACH, _PTRACE_INTERRUPT = 0x4206, 17, 0x4207
 _WALL = 0x40000000

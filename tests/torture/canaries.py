@@ -85,8 +85,9 @@ class Site:
         lines = [line for line in file.read_bytes().splitlines() if len(line) >= 32 and not line.startswith(b"-")]
         for number, line in enumerate(lines):
             self.secrets[f"{file.name} line {number + 1}"] = line.decode("latin-1")
-        if not lines and file.stat().st_size >= 32:
-            self.secrets[file.name] = file.read_bytes()[:32].decode("latin-1")
+        if lines:
+            # The last bytes of an Ed25519 key are the secret itself.
+            self.secrets[f"{file.name} bytes"] = base64.b64decode(b"".join(lines) + b"==")[-32:].decode("latin-1")
 
     def camera_server(self) -> subprocess.Popen:
         """GStreamer's, behind Digest."""
@@ -199,19 +200,19 @@ def main() -> None:
         wait("somebody who looks on", lambda: site.messages is not None)
         wrongs(site)
         # What the program has made for itself is a secret as well.
-        for key in folder.glob("state*/**/*"):
-            if key.is_file() and "key" in key.name and ".pub" not in key.name:
-                site.add_key(key)
+        own = [key for key in folder.glob("state*/**/*") if key.is_file() and b"PRIVATE KEY" in key.read_bytes()]
+        for key in own:
+            site.add_key(key)
         places = {f"output of `{command}`": said for command, said in site.said}
         places |= {f"message {number}": message for number, message in enumerate(site.messages)}
         for file in folder.glob("*/**/*"):
-            if file.is_file() and "key" not in file.name:
+            if file.is_file() and file not in own and file.suffix != ".key":
                 places[str(file.relative_to(folder))] = file.read_bytes()
         found = [(name, place) for name, secret in site.secrets.items() for form in forms(secret)
                  for place, content in places.items() if form in content]
         logged = sum(len(said) for _, said in site.said)
         loudest = max((said for _, said in site.said), key=len)
-        figure(canaries=len(site.secrets), canaries_found=len(found), canary_commands=site.ran, canary_output_kib=logged // 1024,
+        figure(canaries=len(site.secrets), canary_own_keys=len(own), canaries_found=len(found), canary_commands=site.ran, canary_output_kib=logged // 1024,
                canary_messages=len(site.messages))
         for name, place in found[:20]:
             print(f"FOUND: {name} in {place}")

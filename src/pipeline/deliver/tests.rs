@@ -7,7 +7,7 @@ use crate::domain::ids::DerivedIds;
 use crate::domain::incident::{CloseReason, EvidenceRef, EvidenceRole, Kind, Measure};
 use crate::pipeline::models::no_model;
 use crate::pipeline::replay::analyzer_config;
-use crate::store::Misdated;
+use crate::store::{Misdated, NewPicture};
 
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + 60 * minute).expect("in range")

@@ -7,7 +7,7 @@ use rumqttc::{ConnectReturnCode, DisconnectReasonCode};
 use super::observer::{Observer, publish};
 use super::{quick, received, until_message, until_subscribed};
 use crate::support::broker::{Broker, BrokerOptions};
-use crate::support::scripted_broker::{Ending, Greeting, Script, ScriptedBroker};
+use crate::support::scripted_broker::{Ending, Greeting, Limits, Script, ScriptedBroker};
 
 const FEEDBACK: &str = "grid/gw/feedback";
 
@@ -193,4 +193,23 @@ async fn whatever_a_broker_does_to_the_downlink_it_comes_back() {
         assert_eq!(fault.kind, kind, "{script:?}: {fault}");
         until_subscribed(&mut downlink).await;
     }
+}
+
+#[tokio::test]
+async fn a_broker_without_pings_that_goes_silent_is_noticed_by_presence() {
+    let limits = Limits { server_keep_alive: Some(0), ..Limits::default() };
+    let silent = Script { ending: Some((3, Ending::FallSilent)), ..Script::limits(limits) };
+    let broker = ScriptedBroker::start(vec![silent, Script::GOOD]).await;
+    let mut quick = options(broker.port);
+    (quick.link.ack_deadline, quick.link.probe_every) = (Duration::from_millis(500), Duration::from_millis(100));
+    quick.hello = Arc::new(|| vec![Publication::new(0, "grid/gw/state", "online").retained()]);
+    let mut downlink = Downlink::start(quick);
+    until_subscribed(&mut downlink).await;
+    let event = received(&mut downlink).await;
+    assert!(
+        matches!(&event, DownlinkEvent::Disconnected { fault, .. } if fault.kind == FaultKind::Silent),
+        "{event:?}"
+    );
+    assert_eq!((broker.pings(), broker.published().len()), (0, 4));
+    until_subscribed(&mut downlink).await;
 }

@@ -10,12 +10,13 @@ use gridwatch::mqtt::{
 };
 use tokio::process::Command;
 
-use super::{event, no_births, quick, until_connected, until_disconnected, until_message, until_subscribed};
+use super::{PATIENCE, event, no_births, quick, until_connected, until_disconnected, until_message, until_subscribed};
 use crate::support::ejabberd::{Ejabberd, PASSWORD, USER};
 
 fn link(port: u16, client_id: &str) -> LinkOptions {
     let (username, password) = (Some(USER.to_owned()), Some(Secret::new(PASSWORD.to_owned())));
-    LinkOptions { username, password, ack_deadline: Duration::from_secs(5), ..quick(port, client_id) }
+    let (connect_timeout, ack_deadline) = (PATIENCE, PATIENCE);
+    LinkOptions { username, password, connect_timeout, ack_deadline, ..quick(port, client_id) }
 }
 
 fn client(program: &str, port: u16) -> Command {

@@ -65,7 +65,15 @@ async fn a_reload_takes_over_what_is_right_and_loses_nothing() {
     assert!(has(&site.log(), &["going on with the one before", "/nowhere"]), "{}", site.log());
     platform.until_it_listens(SOON_S).await;
 
-    // A rule is gone, and the password is right now.
+    // A broker's password that cannot be read is found out later still, with the store open and cameras watched.
+    site.text = good.replace("env = \"GRIDWATCH_TEST_BROKER_PASSWORD\"", "file = \"/nowhere/password\"");
+    site.write();
+    let notices = reload(&daemon, &mut manager).await;
+    assert!(notices.last().unwrap().contains("reload failed"), "{notices:#?}");
+    assert!(has(&site.log(), &["going on with the one before", "password of the broker"]), "{}", site.log());
+    platform.until_it_listens(SOON_S).await;
+
+    // A rule is gone, and the camera's password is right now.
     site.text = good;
     site.remove_rule("encroachment", "[[camera]]");
     std::fs::write(&password, CAMERA_PASSWORD).unwrap();

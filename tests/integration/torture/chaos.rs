@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::gateway::{Gateway, MovedClock, step};
-use super::{figure, is_full};
+use super::{figure, is_full, setting};
 use crate::support::scripted_broker::{Answer, Ending, Greeting, Limits, Script, ScriptedBroker};
 
 /// Client id of the example's gateway where it listens.
@@ -37,12 +37,14 @@ const TOGETHER: u64 = 10;
 const BAD_CONNECTIONS: (usize, usize) = (24, 14);
 const BAD_TIME: Duration = Duration::from_secs(40);
 
-/// Longest time from the last fault to an empty outbox.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest time from the last fault to an empty outbox, on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(400);
 
 /// A hundredth of the field's times, or less.
 fn quick(options: LinkOptions) -> LinkOptions {
     LinkOptions {
+        keep_alive: Duration::from_secs(1),
+        probe_every: Duration::from_millis(500),
         connect_timeout: Duration::from_millis(300),
         ack_deadline: Duration::from_millis(300),
         slowest_line: 1_000_000,
@@ -297,8 +299,13 @@ impl Run {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_fault_of_a_broker_loses_an_event() {
     let (seeds, events, at_once) = if is_full() { (50, 2000, 8) } else { (2, 300, 2) };
-    let runs = (0..seeds).map(|seed| async move { Run::new(seed, events).await.torture(events).await });
+    // One that has failed can be repeated alone.
+    let one: Option<u64> = setting("GRIDWATCH_CHAOS_SEED").map(|seed| seed.parse().unwrap());
+    let runs = (0..seeds)
+        .filter(|seed| one.is_none_or(|one| one == *seed))
+        .map(|seed| async move { Run::new(seed, events).await.torture(events).await });
     let outcomes: Vec<_> = futures::stream::iter(runs).buffer_unordered(at_once).collect().await;
+    let seeds = outcomes.len();
     let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
     let overtaken = sum(|o| o.overtaken);
     let (total, lost, connections) = (sum(|o| o.events), sum(|o| o.lost), sum(|o| o.connections));

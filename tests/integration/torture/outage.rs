@@ -25,14 +25,15 @@ const EIGHT_HOURS: Duration = Duration::from_secs(8 * 3600);
 /// Numbers of incidents from here on are live.
 const LIVE: u64 = 1 << 32;
 
-/// The newest incidents have pictures of this size: those that go first when the messages are through.
-const LARGE: usize = 100_000;
+/// So many of the newest incidents have large pictures: those that go first when the messages are through.
+const LARGE: u64 = 50;
 
 #[derive(Clone, Copy)]
 struct Plan {
     incidents: u64,
     bits_per_s: u32,
     picture: usize,
+    large_picture: usize,
     /// Between two live messages.
     live_every: Duration,
     /// How long it goes on with pictures.
@@ -154,7 +155,8 @@ impl Run {
     async fn pile_up(&self) {
         let step = EIGHT_HOURS / u32::try_from(self.plan.incidents).unwrap();
         for n in 0..self.plan.incidents {
-            let bytes = if n + 50 > self.plan.incidents { LARGE } else { self.plan.picture };
+            let is_large = n + LARGE > self.plan.incidents;
+            let bytes = if is_large { self.plan.large_picture } else { self.plan.picture };
             self.gateway.report(incident(n), 1, Phase::Opened, Some(bytes)).await;
             self.gateway.report(incident(n), 2, Phase::Closed(CloseReason::Cleared), None).await;
             self.gateway.clock.move_by(step);
@@ -242,10 +244,11 @@ async fn run(plan: Plan) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_eight_hours_is_made_up_for_while_live_messages_go_first() {
     let narrow = Plan {
-        incidents: if is_full() { 300 } else { 100 },
-        bits_per_s: if is_full() { 64_000 } else { 1_000_000 },
+        incidents: if is_full() { 300 } else { 30 },
+        bits_per_s: if is_full() { 64_000 } else { 128_000 },
         picture: 5_000,
-        live_every: Duration::from_millis(if is_full() { 1500 } else { 300 }),
+        large_picture: if is_full() { 100_000 } else { 10_000 },
+        live_every: Duration::from_millis(if is_full() { 1500 } else { 600 }),
         with_pictures: Duration::from_secs(if is_full() { 240 } else { 2 }),
     };
     let outcome = run(narrow).await;
