@@ -161,7 +161,7 @@ async fn publisher(
         epoch,
         receipts_seen: shared.store.receipts_seen().await?,
     };
-    let orders = Orders::open(config, shared.store.clone(), shared.clock.clone(), shared.board.clone()).await?;
+    let orders = Orders::open(config, shared.store.clone(), Arc::clone(&shared.clock), shared.board.clone()).await?;
     let desk = Desk::new(shared, BTreeMap::new(), orders);
     let publisher = link::publisher(&context, mqtt, desk)?;
     Ok(Some(tokio::spawn(publisher.run(stop, Duration::from_secs(5)))))
