@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::support::lab;
+use crate::support::{incident, lab};
 
 pub(crate) mod daemon;
 mod damage;
@@ -100,29 +100,7 @@ async fn write(store: &Store, n: u64, revision: u32, phase: Phase, picture: bool
         Phase::Updated => Class::Update,
         Phase::Closed(_) => Class::Closed,
     };
-    let transition = IncidentTransition {
-        event_id: event(n),
-        revision,
-        phase,
-        kind: Kind::Dumping,
-        subkind: "muck_pile".to_owned(),
-        zone: "z".to_owned(),
-        rule: "r".to_owned(),
-        at,
-        first_seen: at,
-        confirmed: at,
-        last_seen: at,
-        cleared: None,
-        measure: Measure::GroundChange { changed_ratio: 0.2, act_seen: false },
-        score: 0.5,
-        frames_hit: 1,
-        frames_seen: 1,
-        boxes: Vec::new(),
-        evidence: Vec::new(),
-        exceptions_checked: Vec::new(),
-        related: None,
-        verification: None,
-    };
+    let transition = incident::step(event(n), revision, phase, at);
     let mut snapshots_used = Vec::new();
     if picture {
         let jpeg = jpeg(n, revision);

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::support::incident;
+
 use crate::outbox::run;
 
 const GATEWAY: &str = "urn:gridwatch:330902101:gw-0007";
@@ -161,29 +163,7 @@ async fn undelivered(state: &Path, keys: Arc<SigningKeys>) {
 }
 
 pub(crate) fn opened(event_id: Uuid, at: Timestamp) -> IncidentTransition {
-    IncidentTransition {
-        event_id,
-        revision: 1,
-        phase: Phase::Opened,
-        kind: Kind::Dumping,
-        subkind: "muck_pile".to_owned(),
-        zone: "z".to_owned(),
-        rule: "r".to_owned(),
-        at,
-        first_seen: at,
-        confirmed: at,
-        last_seen: at,
-        cleared: None,
-        measure: Measure::GroundChange { changed_ratio: 0.2, act_seen: false },
-        score: 0.5,
-        frames_hit: 1,
-        frames_seen: 1,
-        boxes: Vec::new(),
-        evidence: Vec::new(),
-        exceptions_checked: Vec::new(),
-        related: None,
-        verification: None,
-    }
+    incident::step(event_id, 1, Phase::Opened, at)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -30,6 +30,8 @@ use gridwatch::store::*;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::support::incident;
+
 const CHILD_DIRECTORY: &str = "GRIDWATCH_STORE_CHILD";
 
 pub(crate) fn storage(directory: &Path) -> Storage {
@@ -66,30 +68,7 @@ pub(crate) fn picture(size: usize) -> NewPicture {
 }
 
 fn step(event_id: Uuid, revision: u32, phase: Phase) -> IncidentTransition {
-    let at = clock().now();
-    IncidentTransition {
-        event_id,
-        revision,
-        phase,
-        kind: Kind::Dumping,
-        subkind: "muck_pile".to_owned(),
-        zone: "z".to_owned(),
-        rule: "r".to_owned(),
-        at,
-        first_seen: at,
-        confirmed: at,
-        last_seen: at,
-        cleared: None,
-        measure: Measure::GroundChange { changed_ratio: 0.2, act_seen: false },
-        score: 0.5,
-        frames_hit: 1,
-        frames_seen: 1,
-        boxes: Vec::new(),
-        evidence: Vec::new(),
-        exceptions_checked: Vec::new(),
-        related: None,
-        verification: None,
-    }
+    incident::step(event_id, revision, phase, clock().now())
 }
 
 pub(crate) fn commit_of(event_id: Uuid, revision: u32, phase: Phase) -> Commit {

@@ -30,6 +30,7 @@ use crate::domain::incident::{CloseReason, Phase};
 use crate::domain::rules::params::NO_PROFILE;
 use crate::pipeline::analyze::CameraInput;
 use crate::pipeline::board::Board;
+#[cfg(feature = "ffmpeg")]
 use crate::pipeline::deliver::Shared;
 use crate::pipeline::message::EventWriter;
 use crate::pipeline::orders::{OrderError, Orders};
@@ -67,6 +68,7 @@ pub struct Desk {
     pub refusals: Refusals,
 }
 
+#[cfg(feature = "ffmpeg")]
 impl Desk {
     /// Over what the whole program shares.
     #[must_use]

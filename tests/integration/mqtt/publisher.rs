@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::PATIENCE;
 use crate::support::broker::{Broker, BrokerOptions};
-use crate::torture::gateway::{Gateway, MovedClock, step};
+use crate::support::incident::step;
+use crate::torture::gateway::{Gateway, MovedClock};
 
 fn times(options: LinkOptions) -> LinkOptions {
     LinkOptions {

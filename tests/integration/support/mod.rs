@@ -7,6 +7,7 @@ pub(crate) mod data;
 pub(crate) mod ejabberd;
 pub(crate) mod hostile;
 pub(crate) mod hub;
+pub(crate) mod incident;
 pub(crate) mod lab;
 pub(crate) mod rtsp;
 pub(crate) mod scripted_broker;

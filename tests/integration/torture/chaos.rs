@@ -23,8 +23,9 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::gateway::{Gateway, MovedClock, step};
+use super::gateway::{Gateway, MovedClock};
 use super::{figure, is_full, setting};
+use crate::support::incident::step;
 use crate::support::scripted_broker::{Answer, Ending, Greeting, Limits, Script, ScriptedBroker};
 
 /// Client id of the example's gateway where it listens.

@@ -30,6 +30,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::support::incident;
+
 /// The machine's clock, moved.
 #[derive(Debug, Default)]
 pub(crate) struct MovedClock {
@@ -68,33 +70,6 @@ pub(crate) struct Gateway {
     report: OpenReport,
     publisher: Option<(CancellationToken, JoinHandle<()>)>,
     folder: tempfile::TempDir,
-}
-
-/// One step of an incident.
-pub(crate) fn step(event_id: Uuid, revision: u32, phase: Phase, at: Timestamp) -> IncidentTransition {
-    IncidentTransition {
-        event_id,
-        revision,
-        phase,
-        kind: Kind::Dumping,
-        subkind: "muck_pile".to_owned(),
-        zone: "z".to_owned(),
-        rule: "r".to_owned(),
-        at,
-        first_seen: at,
-        confirmed: at,
-        last_seen: at,
-        cleared: None,
-        measure: Measure::GroundChange { changed_ratio: 0.2, act_seen: false },
-        score: 0.5,
-        frames_hit: 1,
-        frames_seen: 1,
-        boxes: Vec::new(),
-        evidence: Vec::new(),
-        exceptions_checked: Vec::new(),
-        related: None,
-        verification: None,
-    }
 }
 
 pub(crate) fn class_of(phase: Phase) -> Class {
@@ -200,7 +175,7 @@ impl Gateway {
     pub(crate) async fn report(&self, event_id: Uuid, revision: u32, phase: Phase, picture: Option<usize>) {
         let (camera, writer) = (&self.config.cameras[0], &self.shared.writer);
         let now = self.shared.clock.now();
-        let mut step = step(event_id, revision, phase, now);
+        let mut step = incident::step(event_id, revision, phase, now);
         (step.zone, step.rule) = (camera.zones[0].id.clone(), camera.rules[0].common().id.clone());
         let (mut used, mut entries) = (Vec::new(), Vec::new());
         if let Some(bytes) = picture {
