@@ -1,11 +1,15 @@
-//! Compressed pictures wait here, bounded in bytes. Overflow policy: the oldest group of pictures goes
-//! first, whole; only when a single group is left does it lose its head, and then it can only be used
-//! by a decoder that is already past it.
+//! Compressed pictures wait here, bounded in time and in bytes. The oldest group of pictures goes first,
+//! whole, as soon as the groups after it hold two seconds: nobody decodes from further back than the last
+//! keyframe, and a decoder that goes on from where it was is behind by less. Overflow policy: the same, and
+//! when a single group is left it loses its head; then it can only be used by a decoder that is already past it.
 
 use std::collections::VecDeque;
 
 use super::access_unit::AccessUnit;
-use crate::domain::Timestamp;
+use crate::domain::{SignedDuration, Timestamp};
+
+/// What a decoder that goes on may be behind.
+const KEPT: SignedDuration = SignedDuration::from_secs(2);
 
 /// What a picture takes besides its bytes, rounded up: a flood of pictures of one byte each is bounded, too.
 pub(super) const OVERHEAD: usize = 128;
@@ -27,18 +31,26 @@ impl GopRing {
     /// access units keeps small.
     pub(super) fn push(&mut self, unit: AccessUnit) {
         self.bytes += cost(&unit);
+        let needed_from = unit.captured_at.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
         self.units.push_back(unit);
+        while self.second_group().is_some_and(|start| self.units[start].captured_at <= needed_from) {
+            self.drop_oldest_group();
+        }
         while self.bytes > self.max_bytes && self.units.len() > 1 {
             self.drop_oldest_group();
         }
     }
 
     fn drop_oldest_group(&mut self) {
-        let next_group = self.units.iter().skip(1).position(|unit| unit.keyframe);
-        let count = next_group.map_or(1, |index| index + 1);
+        let count = self.second_group().unwrap_or(1);
         for unit in self.units.drain(..count) {
             self.bytes -= cost(&unit);
         }
+    }
+
+    /// Where it begins.
+    fn second_group(&self) -> Option<usize> {
+        self.units.iter().skip(1).position(|unit| unit.keyframe).map(|index| index + 1)
     }
 
     pub(super) fn clear(&mut self) {
@@ -102,6 +114,18 @@ mod tests {
         assert_eq!(ring.first_seq(), Some(5));
         assert_eq!(ring.last_keyframe().unwrap().seq, 10);
         assert_eq!(ring.from(8).len(), 3);
+    }
+
+    #[test]
+    fn a_group_goes_when_those_after_it_hold_two_seconds() {
+        let mut ring = GopRing::new(usize::MAX);
+        let firsts: Vec<_> = (0..9)
+            .map(|seq| {
+                ring.push(unit(seq, seq % 3 == 0, 10));
+                ring.first_seq().expect("a picture")
+            })
+            .collect();
+        assert_eq!(firsts, [0, 0, 0, 0, 0, 3, 3, 3, 6]);
     }
 
     #[test]

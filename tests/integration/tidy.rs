@@ -290,9 +290,20 @@ fn files_are_short_enough_to_be_read() {
 #[test]
 fn paths_named_in_the_documents_exist() {
     let mut findings = Vec::new();
-    let pages =
-        ["platform", "models", "evaluation", "outbox", "audit", "truth", "evidence", "keys", "delivery", "service"]
-            .map(|page| format!("docs/{page}.md"));
+    let pages = [
+        "platform",
+        "models",
+        "evaluation",
+        "outbox",
+        "audit",
+        "truth",
+        "evidence",
+        "keys",
+        "delivery",
+        "service",
+        "endurance",
+    ]
+    .map(|page| format!("docs/{page}.md"));
     let top = ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"].map(str::to_owned);
     for document in top.into_iter().chain(pages) {
         let Ok(text) = fs::read_to_string(root().join(&document)) else {

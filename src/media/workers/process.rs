@@ -34,7 +34,7 @@ impl Process {
         let mut command = Command::new(&program.path);
         command.args(&program.arguments).env_clear().envs(program.environment.iter().cloned());
         // Freed pictures go back to the system; an arena for every thread would keep them.
-        command.env("MALLOC_ARENA_MAX", "1");
+        command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "262144");
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::from(memory.as_fd().try_clone_to_owned()?));
         let child = command.kill_on_drop(true).spawn()?;
         Ok(Self { child, socket: ours, memory })
