@@ -1,5 +1,7 @@
 //! Which cameras of a worker may have brought it down.
 
+use crate::media::camera::Doing;
+
 /// What was last known of one camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -9,8 +11,8 @@ pub(super) struct Facts {
     pub lively: bool,
 }
 
-const WAITING: u8 = 0;
-const SESSION: u8 = 1;
+const WAITING: u8 = Doing::Waiting as u8;
+const SESSION: u8 = Doing::Session as u8;
 
 /// Those whose pictures were being decoded, and those in a session from which no pictures come: an endless
 /// header, body or fragment is no picture. In order; possibly none.
