@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::domain::Timestamp;
+use crate::domain::{SignedDuration, Timestamp};
 
 const PICTURES: usize = 64;
 const KEYFRAMES: usize = 8;
 /// A camera that sends one picture every few seconds is slow, not stalled.
 const SILENT_GAPS: u32 = 20;
+/// The fastest cameras send sixty pictures a second, and what a stalled line held back comes all at once.
+const MOST_ITEMS: u32 = 5_000;
+const ITEMS_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// Picture rate and keyframe gap of one session.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +58,25 @@ impl RateMeter {
     }
 }
 
+/// Pictures and reports of one session, counted so that a camera that sends them faster than anybody could use them is let go: taking
+/// them in keeps its worker from the other cameras.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FloodGuard {
+    since: Option<Timestamp>,
+    count: u32,
+}
+
+impl FloodGuard {
+    /// Takes note of one; whether it is one too many.
+    pub(super) fn exceeded(&mut self, at: Timestamp) -> bool {
+        if self.since.is_none_or(|since| at.duration_since(since) >= ITEMS_WITHIN) {
+            (self.since, self.count) = (Some(at), 0);
+        }
+        self.count += 1;
+        self.count > MOST_ITEMS
+    }
+}
+
 fn push(times: &mut VecDeque<Timestamp>, time: Timestamp, most: usize) {
     if times.len() == most {
         times.pop_front();
@@ -83,5 +105,16 @@ mod tests {
         assert_eq!(rate.measured_keyframe_gap(), Some(Duration::from_secs(60)));
         assert_eq!(rate.silence_limit(least), Duration::from_secs(40));
         assert_eq!(rate.keyframe_gap(second(180 + 300)), Some(Duration::from_secs(300)));
+    }
+    #[test]
+    fn a_flood_is_more_than_a_burst() {
+        let mut guard = FloodGuard::default();
+        let millis = |n: i64| Timestamp::from_millisecond(1_700_000_000_000 + n).unwrap();
+        // A minute of sixty pictures a second, a report with each.
+        assert!((0..60 * 120).all(|n| !guard.exceeded(millis(n * 1000 / 120))));
+        // A quarter of a minute that was held back.
+        assert!((0..15 * 120).all(|_| !guard.exceeded(millis(61_000))));
+        assert!((0..5_000).any(|_| guard.exceeded(millis(61_000))));
+        assert!(!guard.exceeded(millis(90_000)), "every window begins anew");
     }
 }

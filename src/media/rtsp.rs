@@ -20,6 +20,7 @@ use super::access_unit::{Codec, is_h265_irap};
 use super::boundary::{AuthKey, MAX_AUTH_FAILURES, without_credentials};
 use super::gate::LoginGate;
 use super::ingest::{Fault, Received, StreamParameters};
+use super::rate::FloodGuard;
 use super::sps;
 use crate::clock::Clock;
 use crate::config::{Secret, Transport};
@@ -54,6 +55,7 @@ pub(super) struct RtspSession {
     /// Parameter sets of the pictures being received, Annex B.
     parameter_sets: Option<Bytes>,
     first: bool,
+    flood: FloodGuard,
 }
 
 impl fmt::Debug for RtspSession {
@@ -138,6 +140,7 @@ async fn open_over(
         transport,
         parameter_sets: None,
         first: true,
+        flood: FloodGuard::default(),
     })
 }
 
@@ -276,7 +279,13 @@ impl RtspSession {
     /// The next picture. The end of the stream is a fault: cameras do not end. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Received, Fault> {
         loop {
-            match unbroken("stream", self.demuxed.next()).await? {
+            let item = unbroken("stream", self.demuxed.next()).await?;
+            if self.flood.exceeded(self.clock.now()) {
+                return Err(Fault::offline(
+                    "the camera floods us: it sends far more pictures or reports a second than any camera",
+                ));
+            }
+            match item {
                 Some(Ok(CodecItem::VideoFrame(frame))) if frame.stream_id() == self.stream => {
                     if let Some(received) = self.receive(frame)? {
                         return Ok(received);
