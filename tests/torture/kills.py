@@ -68,7 +68,8 @@ class Chain:
         return Process(self.settings, self.folder / "consumer.log", {})
 
     def start_gateway(self) -> subprocess.Popen:
-        """The program itself."""
+        """The program itself. It forgets that it was killed: after some times it would run in safe mode, without workers to kill."""
+        (self.folder / "box-state/runs").unlink(missing_ok=True)
         with (self.folder / "gateway.log").open("ab") as log:
             return subprocess.Popen([GRIDWATCH, "run", "--config", self.box], stdout=log, stderr=log,
                                     env=os.environ | {"ORT_DISABLE_TELEMETRY": "1"})
