@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::audit::{self, Carrier};
 use super::lock::lock;
 use super::mark::Witness;
-use super::{OpenReport, StoreError, deleted, doubt, pictures, seal};
+use super::{OpenReport, StoreError, aside, deleted, doubt, mending, pictures, seal};
 use crate::clock::Clock;
 use crate::config::model::Storage;
 use crate::contract::sequence::Epoch;
@@ -92,7 +92,13 @@ impl Database {
         make_directory(&directory)?;
         let lock = lock(&directory)?;
         let path = directory.join(FILE_NAME);
-        let opened = match connect(&path) {
+        let witness = Witness::open(&directory);
+        let found = if aside::has_vanished(&directory, &witness) {
+            Err(damaged("the file has lost its content"))
+        } else {
+            connect(&path)
+        };
+        let opened = match found {
             // Even the index of the log needs room. What is let go here is made again when there is some.
             Err(StoreError::Database(error)) if needs_room(&error) && directory.join("ballast").exists() => {
                 tracing::error!(%error, "disk full: letting the ballast go to be able to start");
@@ -105,7 +111,7 @@ impl Database {
         let (connection, set_aside) = match opened {
             Ok(connection) => (connection, None),
             Err(StoreError::Database(error)) if is_damage(&error) => {
-                let aside = set_aside(&directory)?;
+                let aside = aside::set_aside(&directory)?;
                 tracing::error!(file = %aside.display(), %error, "damaged database set aside, starting anew");
                 (connect(&path)?, Some(aside))
             }
@@ -114,7 +120,6 @@ impl Database {
         make_directory(&pictures::folder(&directory))?;
         let epoch = read_epoch(&connection)?.ok_or_else(|| damaged("no epoch"))?;
         let limits = config.clone();
-        let witness = Witness::open(&directory);
         let mut database = Self {
             connection,
             directory,
@@ -272,10 +277,20 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     if verdict != "ok" {
         return Err(damaged(&verdict));
     }
+    let mended = mending::mend_text(&connection)?;
+    if mended > 0 {
+        tracing::error!(
+            values = mended,
+            "the disk has changed texts of the database; what that costs is counted where it comes out"
+        );
+    }
+    migrate(&mut connection, version)?;
+    if let Some(missing) = mending::missing_column(&connection, &[SCHEMA, seal::TABLE, audit::SCHEMA])? {
+        return Err(damaged(&format!("there is no {missing}")));
+    }
     if read_epoch(&connection)?.is_none() {
         return Err(damaged("no epoch"));
     }
-    migrate(&mut connection, version)?;
     Ok(connection)
 }
 
@@ -308,7 +323,8 @@ fn damaged(what: &str) -> StoreError {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) || is_unreadable(error)
+    let is_said = matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase));
+    is_said || is_unreadable(error) || matches!(error, rusqlite::Error::Utf8Error(..))
 }
 
 /// A file that ends too early, or sectors that the disk cannot read: it will be no better at the next start.
@@ -331,40 +347,6 @@ fn needs_room(error: &rusqlite::Error) -> bool {
     is_full(error)
         || is_io(error) && !is_unreadable(error)
         || error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
-}
-
-/// Moves database, log and pictures out of the way; what was set aside before is deleted.
-fn set_aside(directory: &Path) -> Result<PathBuf, StoreError> {
-    let mut number = 1;
-    for entry in fs::read_dir(directory).map_err(|error| file_error(directory, error))?.flatten() {
-        let Some((_, n)) = entry.file_name().to_str().and_then(|name| Some((name.to_owned(), bad_number(name)?)))
-        else {
-            continue;
-        };
-        number = number.max(n + 1);
-        let path = entry.path();
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(|error| file_error(&path, error))?;
-    }
-    for name in [FILE_NAME, LOG_NAME, "evidence"] {
-        let (from, to) = (directory.join(name), directory.join(format!("{name}.bad-{number}")));
-        match fs::rename(&from, to) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&from, error)),
-            _ => {}
-        }
-    }
-    // An index of the log that was moved; rebuilt by SQLite.
-    if let Err(error) = fs::remove_file(directory.join("gridwatch.db-shm"))
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(file_error(directory, error));
-    }
-    pictures::sync_directory(directory)?;
-    Ok(directory.join(format!("{FILE_NAME}.bad-{number}")))
-}
-
-fn bad_number(name: &str) -> Option<u64> {
-    name.rsplit_once(".bad-")?.1.parse().ok()
 }
 
 /// Adds to a named counter.

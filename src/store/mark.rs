@@ -51,6 +51,11 @@ impl Witness {
         Self { before: read.and_then(|_| parse(&text)), file }
     }
 
+    /// Whether there was a database before.
+    pub(super) fn knows_of_a_run(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Compares the database with the mark of the run before, and puts into its ledger what is missing. `is_new`: what was
     /// there before has been set aside. Returns how many messages may be lost.
     pub(super) fn reconcile(&self, connection: &Connection, is_new: bool, now: i64) -> Result<u64, StoreError> {

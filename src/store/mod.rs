@@ -44,6 +44,7 @@
 //! only read ([`Inspection`]), or take messages back in one transaction ([`Store::requeue_beside`]).
 
 mod again;
+mod aside;
 mod audit;
 mod beside;
 mod cameras;
@@ -57,6 +58,7 @@ mod incidents;
 mod inspect;
 mod lock;
 mod mark;
+mod mending;
 mod outbox;
 mod pick;
 mod pictures;

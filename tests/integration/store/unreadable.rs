@@ -86,3 +86,27 @@ async fn a_log_that_lost_its_end_is_noticed_and_its_numbers_are_told() {
     store.close().await.unwrap();
     assert_eq!(open(copy.path()).1.lost, 0, "said once");
 }
+
+#[tokio::test]
+async fn a_database_without_a_byte_is_damage_and_no_new_one() {
+    for (log_is_kept, mark_is_kept) in [(true, true), (true, false), (false, true), (false, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = open(directory.path());
+        store.keep_snapshot(camera(), SnapshotId(1), picture(100)).await.unwrap();
+        store.commit(opened_with_picture(1)).await.unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::write(copy.path().join("gridwatch.db"), "").unwrap();
+        std::fs::create_dir(copy.path().join("evidence")).unwrap();
+        let kept = [("gridwatch.db-wal", log_is_kept), ("mark", mark_is_kept), ("evidence/1.jpg", true)];
+        for (name, _) in kept.into_iter().filter(|(_, is_kept)| *is_kept) {
+            std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let (store, report) = open(copy.path());
+        assert!(report.set_aside.unwrap().exists());
+        // The opening, and its picture.
+        assert_eq!(report.lost, if mark_is_kept { 2 } else { 0 });
+        assert_eq!((report.orphans_removed, store.accounting().await.unwrap().lost), (0, report.lost));
+        assert!(copy.path().join("evidence.bad-1/1.jpg").exists());
+        assert_eq!(copy.path().join("gridwatch.db-wal.bad-1").exists(), log_is_kept);
+    }
+}
