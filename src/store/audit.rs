@@ -274,8 +274,7 @@ impl Database {
     /// Cuts off what is too old or too much, in blocks.
     pub(super) fn cut_audit(&mut self) -> Result<(), StoreError> {
         let most = (self.limits.database_max_bytes / SHARE / ROW_BYTES).max(LEAST_ROWS);
-        let now = self.now_ms();
-        let old = now.saturating_sub(MAX_AGE_MS);
+        let (now, old) = (self.now_ms(), self.age_now()?.saturating_sub(MAX_AGE_MS));
         self.transact(|tx| {
             let sql = "SELECT min(number), max(number), min(at_ms) FILTER (WHERE number = first) FROM
                        audit, (SELECT min(number) AS first FROM audit)";

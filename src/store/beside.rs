@@ -9,7 +9,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
 use url::Url;
 
-use super::database::{APPLICATION_ID, FILE_NAME, LOG_NAME, SCHEMA_VERSION, file_error};
+use super::database::{FILE_NAME, LOG_NAME, file_error};
+use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use super::{AuthKey, StoreError};
 
 /// How long the running gateway may keep us from writing; its transactions take milliseconds.

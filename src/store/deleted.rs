@@ -12,8 +12,9 @@ use super::database::Database;
 const KEPT_DAYS: i64 = 400;
 const DAY_MS: i64 = 86_400_000;
 
-/// Makes the table, and the triggers for as long as this connection lasts. `max_age_ms` is the retention.
-pub(super) fn prepare(connection: &Connection, now_ms: i64, max_age_ms: i64) -> Result<(), StoreError> {
+/// Makes the table, and the triggers for as long as this connection lasts. `age_ms` is `now_ms` as far as it is believed for
+/// deleting, `max_age_ms` the retention.
+fn prepare(connection: &Connection, now_ms: i64, age_ms: i64, max_age_ms: i64) -> Result<(), StoreError> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS deleted(day TEXT NOT NULL, what TEXT NOT NULL, why TEXT NOT NULL, n INTEGER NOT NULL,
            bytes INTEGER NOT NULL, oldest_ms INTEGER NOT NULL, PRIMARY KEY(day, what, why)) WITHOUT ROWID;
@@ -22,7 +23,7 @@ pub(super) fn prepare(connection: &Connection, now_ms: i64, max_age_ms: i64) -> 
     )?;
     set_time(connection, now_ms)?;
     connection
-        .execute("DELETE FROM deleted WHERE day < date(?1 / 1000, 'unixepoch')", [now_ms - KEPT_DAYS * DAY_MS])?;
+        .execute("DELETE FROM deleted WHERE day < date(?1 / 1000, 'unixepoch')", [age_ms - KEPT_DAYS * DAY_MS])?;
     let aged = |moment: &str, otherwise: &str| {
         format!("CASE WHEN {moment} < (SELECT ms FROM temp.now) - {max_age_ms} THEN 'age' ELSE {otherwise} END")
     };
@@ -79,6 +80,13 @@ fn set_time(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
 }
 
 impl Database {
+    /// To be called for every new connection.
+    pub(super) fn prepare_deletions(&mut self) -> Result<(), StoreError> {
+        let max_age_ms = i64::try_from(self.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
+        let age_ms = self.age_now()?;
+        prepare(&self.connection, self.now_ms(), age_ms, max_age_ms)
+    }
+
     /// Deletions are recorded under this moment until the next call.
     pub(super) fn date_deletions(&self) -> Result<(), StoreError> {
         set_time(&self.connection, self.now_ms())

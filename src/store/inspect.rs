@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::outbox::hexadecimal;
 use super::pick::Pick;
-use super::{Class, MessageId, StoreError, beside, database, gone, incidents, outbox, pictures};
+use super::{Class, MessageId, StoreError, beside, database, gone, incidents, outbox, pictures, schema};
 use crate::contract::command::NotKept;
 use crate::contract::metrics::Accounting;
 use crate::contract::sequence::{Epoch, Seq};
@@ -152,7 +152,7 @@ impl Inspection {
 
     /// Life of the outbox.
     pub fn epoch(&self) -> Result<Option<Epoch>, StoreError> {
-        database::read_epoch(&self.connection)
+        schema::read_epoch(&self.connection)
     }
 
     /// Version of the tables.

@@ -12,9 +12,10 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
-use super::database::{count, counter, read_epoch};
+use super::database::{count, counter};
 use super::gone::record_gone;
 use super::outbox::hexadecimal;
+use super::schema::read_epoch;
 use crate::contract::sequence::Epoch;
 
 const FILE_NAME: &str = "mark";

@@ -44,6 +44,7 @@
 //! only read ([`Inspection`]), or take messages back in one transaction ([`Store::requeue_beside`]).
 
 mod again;
+mod age;
 mod aside;
 mod audit;
 mod beside;
@@ -66,6 +67,7 @@ mod quota;
 mod records;
 mod requeue;
 mod retention;
+mod schema;
 mod seal;
 mod space;
 mod standing;
@@ -147,7 +149,13 @@ impl Store {
     {
         let (answer, result) = oneshot::channel();
         // A caller that went away does not want the answer; the work is done all the same.
-        let job: Job = Box::new(move |database| drop(answer.send(job(database))));
+        let job: Job = Box::new(move |database| {
+            let result = job(database);
+            if let Err(error) = &result {
+                database.give_up_if_damaged(error);
+            }
+            drop(answer.send(result));
+        });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         result.await.map_err(|_| StoreError::Closed)?
     }

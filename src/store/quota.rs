@@ -117,8 +117,7 @@ impl Database {
     /// Deletes acknowledged messages, closed incidents and pictures past the retention.
     fn expire(&mut self) -> Result<u64, StoreError> {
         let age = i64::try_from(self.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
-        let now = self.now_ms();
-        let before = now.saturating_sub(age);
+        let (now, before) = (self.now_ms(), self.age_now()?.saturating_sub(age));
         self.transact(|tx| {
             let mut old = tx.prepare(
                 "SELECT id FROM outbox WHERE acked AND state = 2 AND created_ms < ?1

@@ -21,7 +21,7 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
 const SNAPSHOTS_A_MINUTE: usize = 12;
 /// Bytes of Correlation Data.
 const MAX_CORRELATION: usize = 256;
-/// Life of a command whose sender set none.
+/// Life of a command: of the contract, and where its sender set none.
 const USUAL_LIFE: Duration = Duration::from_secs(60);
 /// For so long, and of so many, it is known what was asked before: commands live a minute.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -42,6 +42,8 @@ pub struct Asked<'a> {
     pub expiry: Option<Duration>,
     /// Since it came.
     pub waited: Duration,
+    /// The broker may have kept it while we were away.
+    pub was_kept: bool,
 }
 
 /// Lets commands in.
@@ -90,7 +92,9 @@ impl Gate {
         }
         let correlation = asked.correlation.filter(|data| (1..=MAX_CORRELATION).contains(&data.len()));
         let correlation = correlation.ok_or(Reason::NoCorrelation)?;
-        if asked.waited >= asked.expiry.unwrap_or(USUAL_LIFE) {
+        // MQTT does not say when it was sent: of what was kept, only a short life vouches for its age.
+        let may_be_old = asked.was_kept && asked.expiry.is_none_or(|left| left > USUAL_LIFE);
+        if may_be_old || asked.waited >= asked.expiry.unwrap_or(USUAL_LIFE) {
             return Err(Reason::Expired);
         }
         if !self.commands.admits(COMMANDS_A_MINUTE, at) {
@@ -163,7 +167,15 @@ mod tests {
 
     fn good() -> Asked<'static> {
         let (reply_to, correlation) = (Some(TOPIC), Some(&b"1"[..]));
-        Asked { name: "ping", reply_to, correlation, retained: false, expiry: None, waited: Duration::ZERO }
+        Asked {
+            name: "ping",
+            reply_to,
+            correlation,
+            retained: false,
+            expiry: None,
+            waited: Duration::ZERO,
+            was_kept: false,
+        }
     }
 
     #[test]
@@ -180,6 +192,8 @@ mod tests {
             (Asked { correlation: Some(b""), ..good() }, Reason::NoCorrelation),
             (Asked { correlation: Some(&long), ..good() }, Reason::NoCorrelation),
             (Asked { expiry: Some(Duration::ZERO), ..good() }, Reason::Expired),
+            (Asked { was_kept: true, ..good() }, Reason::Expired),
+            (Asked { was_kept: true, expiry: Some(Duration::from_secs(86_400)), ..good() }, Reason::Expired),
             (Asked { expiry: Some(second), waited: second, ..good() }, Reason::Expired),
             (Asked { waited: USUAL_LIFE, ..good() }, Reason::Expired),
         ] {

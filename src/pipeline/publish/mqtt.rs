@@ -24,6 +24,7 @@ use crate::contract::inbound::Reason;
 use crate::contract::topics::Channel;
 use crate::domain::camera::CameraId;
 use crate::domain::incident::Kind;
+use crate::domain::time::elapsed;
 use crate::mqtt::{Downlink, DownlinkEvent, Incoming, Publication, SESSION_EXPIRY, Uplink, UplinkEvent};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::progress::{REPORT_EVERY, Stage};
@@ -42,6 +43,9 @@ const METRICS_EVERY: Duration = Duration::from_secs(300);
 
 /// Replies to commands that wait for a place; a command is worth nothing after a minute anyway.
 const MAX_REPLIES: usize = 32;
+
+/// So long without a message, and the broker has passed on what it kept while we were away.
+const CAUGHT_UP: Duration = Duration::from_secs(2);
 
 /// Both connections and what is on its way.
 #[derive(Debug)]
@@ -78,6 +82,10 @@ pub struct Waiting {
     later: FuturesUnordered<BoxFuture<'static, Reply>>,
     /// The signing key as it was seen last.
     key: Option<String>,
+    /// Feedback that could not be recorded, unacknowledged; never more than the broker leaves unacknowledged.
+    feedback: VecDeque<Incoming>,
+    /// While the broker passes on what it kept for us: when the last of it came.
+    catching_up: Option<Timestamp>,
 }
 
 /// What the platform should hear of a camera at once when it changes.
@@ -115,6 +123,7 @@ impl MqttPublisher {
                 _ = report.tick() => {
                     self.progress.report(&Stage::Publish);
                     self.desk.write_refusals(false).await;
+                    self.record_feedback_again().await;
                 }
                 _ = metrics.tick() => self.describe_everything().await,
             }
@@ -197,6 +206,9 @@ impl MqttPublisher {
         match event {
             DownlinkEvent::Connected(granted) => {
                 tracing::info!(session_kept = granted.session_present, "listening for feedback and commands");
+                // What was not acknowledged comes again by this connection.
+                self.waiting.feedback.clear();
+                self.waiting.catching_up = granted.session_present.then(|| self.desk.clock.now());
                 // Silence of the broker means that it keeps what it was asked for.
                 if let Some(kept) = granted.session_expiry.filter(|kept| *kept < SESSION_EXPIRY) {
                     let kept_h = kept.as_secs() / 3600;
@@ -216,19 +228,11 @@ impl MqttPublisher {
     async fn handle_message(&mut self, incoming: Incoming) {
         // A receipt may overtake the recording of the broker's answer, and would find nothing to release.
         self.settle().await;
+        let was_kept = self.is_catching_up();
         match self.descriptions.writer.topics().parse(&incoming.topic) {
-            Some(Channel::Feedback) => match self.desk.feedback(&incoming.payload).await {
-                Ok(receipt) => {
-                    if receipt {
-                        self.flight.receipt_seen();
-                    }
-                    incoming.ack();
-                }
-                // Unacknowledged, it comes again.
-                Err(error) => tracing::error!(%error, "feedback cannot be recorded"),
-            },
+            Some(Channel::Feedback) => self.record_feedback(incoming).await,
             Some(Channel::Command(name)) => {
-                self.answer(&name, &incoming).await;
+                self.answer(&name, &incoming, was_kept).await;
                 incoming.ack();
             }
             _ => {
@@ -238,7 +242,36 @@ impl MqttPublisher {
         }
     }
 
-    async fn answer(&mut self, name: &str, incoming: &Incoming) {
+    /// Whether a message that comes now may have been kept for us. Brokers send that first; a pause ends it.
+    fn is_catching_up(&mut self) -> bool {
+        let now = self.desk.clock.now();
+        self.waiting.catching_up = self.waiting.catching_up.filter(|last| elapsed(*last, now) < CAUGHT_UP).map(|_| now);
+        self.waiting.catching_up.is_some()
+    }
+
+    async fn record_feedback(&mut self, incoming: Incoming) {
+        match self.desk.feedback(&incoming.payload).await {
+            Ok(receipt) => {
+                if receipt {
+                    self.flight.receipt_seen();
+                }
+                incoming.ack();
+            }
+            Err(error) => {
+                tracing::error!(%error, "feedback cannot be recorded yet");
+                self.waiting.feedback.push_back(incoming);
+            }
+        }
+    }
+
+    /// The broker sends again only what a connection has left behind, and this one may last.
+    async fn record_feedback_again(&mut self) {
+        for incoming in std::mem::take(&mut self.waiting.feedback) {
+            self.record_feedback(incoming).await;
+        }
+    }
+
+    async fn answer(&mut self, name: &str, incoming: &Incoming, was_kept: bool) {
         let asked = Asked {
             name,
             reply_to: incoming.response_topic.as_deref(),
@@ -246,6 +279,7 @@ impl MqttPublisher {
             retained: incoming.retain,
             expiry: incoming.expiry,
             waited: incoming.waited(),
+            was_kept,
         };
         match self.desk.command(&asked, &incoming.payload).await {
             Answer::None => {}

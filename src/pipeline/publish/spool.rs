@@ -33,7 +33,7 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 /// Writes what the outbox holds, now and whenever more comes, until `stop`; then what is left. What is
 /// older than `keep` is deleted.
 pub async fn run(shared: Shared, spool: Spool, keep: Duration, stop: CancellationToken) {
-    let Shared { store, progress, clock, .. } = shared;
+    let Shared { store, progress, .. } = shared;
     if let Err(error) = store.pictures_leave_by(Carrier::Spool).await {
         tracing::error!(%error, "the audit will call the spool a broker");
     }
@@ -55,7 +55,10 @@ pub async fn run(shared: Shared, spool: Spool, keep: Duration, stop: Cancellatio
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = expire.tick() => remove_old(&spool, clock.utc().saturating_sub(keep).unwrap_or(Timestamp::MIN)).await,
+            _ = expire.tick() => match store.age_now().await {
+                Ok(now) => remove_old(&spool, now.saturating_sub(keep).unwrap_or(Timestamp::MIN)).await,
+                Err(error) => tracing::error!(%error, "the spool cannot be tidied"),
+            },
             // The store is closed after this loop has ended.
             _ = changed.changed() => {}
         }

@@ -179,7 +179,12 @@ impl Platform {
     fn ask(&self, name: &str, payload: &str) -> String {
         let correlation = format!("ask-{}-{name}", ASKED.fetch_add(1, Ordering::Relaxed));
         let reply_to = format!("{BASE}/rsp/test");
-        let more = ["-D", "publish", "response-topic", &reply_to, "-D", "publish", "correlation-data", &correlation];
+        let properties = [
+            ("response-topic", reply_to.as_str()),
+            ("correlation-data", &correlation),
+            ("message-expiry-interval", "60"),
+        ];
+        let more: Vec<&str> = properties.iter().flat_map(|(name, value)| ["-D", "publish", name, value]).collect();
         self.publish(&format!("cmd/{name}"), payload, &more);
         correlation
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::PATIENCE;
+use super::observer::publish;
 use crate::support::broker::{Broker, BrokerOptions};
 use crate::support::incident::step;
 use crate::torture::gateway::{Gateway, MovedClock};
@@ -96,5 +97,40 @@ async fn pictures_without_a_right_wait_and_events_do_not() {
     }
     let all = until(&gateway, "delivery of the ends", |all| all.acknowledged == 20).await;
     assert_eq!((all.produced, all.pending, all.quarantined, all.lost), (30, 10, 0, 0));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn receipts_that_could_not_be_recorded_are_recorded_later_on_the_same_connection() {
+    let broker = Broker::open_to_all().await;
+    let mut gateway = Gateway::new(MovedClock::default());
+    for n in 0..3 {
+        write(&gateway, n, 100).await;
+    }
+    gateway.publish_to(broker.port, ReleaseOn::Receipt, quick_flight(), times).await;
+    let asked = Instant::now();
+    while gateway.store.pending().await.unwrap().awaiting_receipt < 3 {
+        assert!(asked.elapsed() < PATIENCE, "the events are not sent");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Somebody holds the database for longer than anything waits for it.
+    let held = rusqlite::Connection::open(gateway.state_dir().join("gridwatch.db")).unwrap();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for n in 0..3 {
+        let id = event(n);
+        let data = serde_json::json!({ "event_id": id, "revision_seen": 1, "seq": 1, "state": "received" });
+        let feedback = serde_json::json!({
+            "specversion": "1.0", "id": format!("fb-{n}"), "source": "urn:platform:330902101:test", "type": "gridwatch.feedback.v1",
+            "subject": id, "time": "2026-11-22T19:44:02.000+08:00", "datacontenttype": "application/json", "data": data,
+        });
+        publish(broker.port, "grid/v1/330902/101/gw-0007/feedback", &feedback.to_string(), &[]).await;
+    }
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    held.execute_batch("ROLLBACK").unwrap();
+    let asked = Instant::now();
+    while gateway.store.accounting().await.unwrap().acknowledged < 3 {
+        assert!(asked.elapsed() < 3 * PATIENCE, "the receipts are lost");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     gateway.stop().await;
 }

@@ -7,6 +7,7 @@ use gridwatch::clock::Clock;
 use gridwatch::config::model::Storage;
 use gridwatch::contract::command::Since;
 use gridwatch::contract::grid_event::Transport;
+use gridwatch::domain::SignedDuration;
 use gridwatch::domain::incident::{CloseReason, Phase, SnapshotId};
 use gridwatch::store::{Ack, Class, Pick, Store};
 
@@ -136,4 +137,33 @@ async fn messages_are_taken_back_beside_a_store_that_is_busy() {
     assert!(taken.await.unwrap() > 0);
     let accounting = store.accounting().await.unwrap();
     assert_eq!((accounting.produced, accounting.lost, accounting.balances()), (150, 0, true));
+}
+
+#[tokio::test]
+async fn a_clock_that_leaps_ahead_deletes_nothing_until_it_is_vouched_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let (store, _) = Store::open(&storage(directory.path()), Arc::new(clock.clone())).unwrap();
+    store.keep_snapshot(camera(), SnapshotId(1), picture(10)).await.unwrap();
+    store.commit(opened_with_picture(1)).await.unwrap();
+    let batch = store.next_batch(9, Vec::new()).await.unwrap();
+    store.acknowledge(batch.into_iter().map(|m| (m.id, Ack::Released)).collect()).await.unwrap();
+    store.housekeep().await.unwrap();
+    let rows = store.audit_head().await.unwrap().number;
+    let (right, leapt) = (SignedDuration::ZERO, SignedDuration::from_hours(400 * 24));
+    // Wrong for a while; wrong after a power cut as well; and vouched for, for a minute.
+    clock.set_wall(leapt, false);
+    assert_eq!(store.housekeep().await.unwrap().pictures_removed, 0);
+    store.close().await.unwrap();
+    let (store, _) = Store::open(&storage(directory.path()), Arc::new(clock.clone())).unwrap();
+    clock.set_wall(leapt, true);
+    assert_eq!(store.housekeep().await.unwrap().pictures_removed, 0);
+    clock.set_wall(right, true);
+    assert_eq!(store.housekeep().await.unwrap().pictures_removed, 0);
+    assert_eq!((pictures_on_disk(directory.path()), store.audit_head().await.unwrap().number), (1, rows));
+    // And this time it is true.
+    clock.set_wall(leapt, true);
+    store.housekeep().await.unwrap();
+    clock.advance_to(clock.now() + Duration::from_secs(3600));
+    assert_eq!(store.housekeep().await.unwrap().pictures_removed, 1);
 }

@@ -1,8 +1,11 @@
 //! What a disk has made unreadable costs itself, and not the next start.
 
+use std::os::unix::fs::FileExt;
+
 use gridwatch::contract::feedback::{CaseState, Feedback};
 use gridwatch::contract::grid_event::Transport;
 use gridwatch::domain::incident::{Phase, SnapshotId};
+use gridwatch::store::StoreError;
 
 use super::{camera, commit_of, event, open, opened_with_picture, picture};
 
@@ -109,4 +112,28 @@ async fn a_database_without_a_byte_is_damage_and_no_new_one() {
         assert!(copy.path().join("evidence.bad-1/1.jpg").exists());
         assert_eq!(copy.path().join("gridwatch.db-wal.bad-1").exists(), log_is_kept);
     }
+}
+
+#[tokio::test]
+async fn damage_that_comes_to_light_closes_the_store_for_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, first) = open(directory.path());
+    store.commit(commit_of(event(1), 1, Phase::Opened)).await.unwrap();
+    let file = directory.path().join("gridwatch.db");
+    let beside = rusqlite::Connection::open(&file).unwrap();
+    beside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let root: u64 =
+        beside.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'event'", [], |row| row.get(0)).unwrap();
+    let on_disk = std::fs::File::options().write(true).open(&file).unwrap();
+    on_disk.write_all_at(&[0xa5; 1024], (root - 1) * 1024).unwrap();
+    // What another process wrote makes the store look at the disk again.
+    beside.execute("INSERT INTO meta VALUES('test', 1)", []).unwrap();
+    drop(beside);
+    assert!(store.commit(commit_of(event(2), 1, Phase::Opened)).await.is_err());
+    assert!(matches!(store.pending().await, Err(StoreError::Closed)), "the watchdog sees that it does not move");
+    drop(store);
+    let (store, report) = open(directory.path());
+    assert_ne!(report.epoch, first.epoch);
+    assert_eq!((report.set_aside.is_some(), report.lost), (true, 1));
+    store.commit(commit_of(event(2), 1, Phase::Opened)).await.unwrap();
 }
