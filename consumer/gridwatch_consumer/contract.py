@@ -43,7 +43,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Number:
-    """An event's number, readable although the event is not valid."""
+    """Of an event: which life of the gateway's outbox, and its place there."""
 
     epoch: UUID
     seq: int
@@ -99,15 +99,17 @@ class Contract:
         return told
 
 
-def number_of(payload: bytes) -> Number | None:
-    """The number of an event that is not valid, where it can be read."""
+def number_of(payload: bytes) -> tuple[Number, dict[str, Any]] | None:
+    """The number of an event that is not valid, where it can be read, and the whole message, of which nothing is
+    checked."""
     try:
-        sequence = _parse(payload, MAX_EVENT_BYTES)["data"]["sequence"]
+        envelope = _parse(payload, MAX_EVENT_BYTES)
+        sequence = envelope["data"]["sequence"]
         epoch, seq = UUID(sequence["epoch"]), sequence["seq"]
     except (Invalid, KeyError, TypeError, ValueError, AttributeError):
         return None
     is_number = isinstance(seq, int) and not isinstance(seq, bool) and 1 <= seq < 1 << 53
-    return Number(epoch, seq) if is_number and epoch != NO_EPOCH else None
+    return (Number(epoch, seq), envelope) if is_number and epoch != NO_EPOCH else None
 
 
 def picture(payload: bytes) -> str:
