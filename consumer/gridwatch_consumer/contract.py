@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from .topics import Address
 
 MAX_EVENT_BYTES = 1024 * 1024
 MAX_PICTURE_BYTES = 256 * 1024
+# The contract needs fewer than ten. What the parser can just read, the validator or the database's writer may not be able to walk.
+_MOST_LEVELS = 64
 # `gridwatch emit-test` numbers its events in an epoch of zeros: it belongs to no outbox and has no other numbers.
 NO_EPOCH = UUID(int=0)
 
@@ -133,7 +136,18 @@ def _parse(payload: bytes, limit: int) -> Any:
         raise Invalid("not JSON in UTF-8, or a key twice, or a number or character that cannot be stored") from None
     if "\\u0000" in text:
         raise Invalid("holds a NUL character")
-    return value
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [member for each in level for member in _members(each)]
+        if not level:
+            return value
+    raise Invalid(f"more than {_MOST_LEVELS} levels deep")
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _refuse(_: str) -> None:

@@ -96,3 +96,18 @@ class Events(TownshipTest):
         self.assertEqual({r["data"]["event_id"] for r in gateway.receipts}, {gateway.event_id(seq)})
         self.assertNotIn("CANARY", process.text())
         self.assertIsNone(process.child.poll())
+
+    def test_what_is_nested_too_deep_to_be_walked_does_not_stop_it(self) -> None:
+        gateway = self.gateway()
+        process = self.consumer().wait()
+        # Just below what the parser refuses by itself, which depends on how deep the parser is called.
+        depths = range(950, 1000)
+        answer = '{"command":"ping","status":"ok","at":"2026-11-28T10:00:00.000+08:00","result":%s}'
+        for depth in depths:
+            deep = "[" * depth + "]" * depth
+            gateway.publish("event/encroachment", f'{{"data":{deep}}}'.encode())
+            gateway.publish(f"rsp/{self.town}-judge-1", (answer % deep).encode())
+        gateway.send(gateway.write())
+        self.wait_until("SELECT count(*) FROM event_revision", 1)
+        self.wait_until("SELECT count(*) FROM quarantine", 2 * len(depths))
+        self.assertIsNone(process.child.poll())
