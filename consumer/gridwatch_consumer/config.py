@@ -8,6 +8,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from .toml_table import MISSING, ConfigError, Secret, Table
 
 CONTRACT = Path(__file__).resolve().parent.parent.parent / "contract"
@@ -120,7 +123,7 @@ def load(path: Path) -> Config:
     config = Config(
         mqtt=_mqtt(of["mqtt"]),
         topics=_topics(of["topics"]),
-        database=Database(of["database"].text("dsn", MISSING), of["database"].secret("password")),
+        database=_database(of["database"]),
         answers=_answers(of["answers"]),
         resync=_patience(of["resync"], 30, 60, 3),
         pictures=_patience(of["pictures"], 120, 120, 5),
@@ -128,8 +131,6 @@ def load(path: Path) -> Config:
         contract=contract,
         keys=of["signatures"].path("keys"),
     )
-    if "password" in (config.database.dsn or ""):
-        errors.append(f"{path}: database.dsn: holds a password; use database.password")
     for table in of.values():
         table.finish()
     if errors:
@@ -158,6 +159,19 @@ def _mqtt(table: Table) -> Mqtt:
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         table.fail("cert_file", "`cert_file` and `key_file` go together")
     return mqtt
+
+
+def _database(table: Table) -> Database:
+    dsn = table.text("dsn", MISSING)
+    try:
+        told = conninfo_to_dict(dsn or "")
+    except psycopg.ProgrammingError:
+        # What libpq says about it repeats parts of it: half a password, maybe.
+        table.fail("dsn", "libpq's connection string expected, as in host=/run/postgresql dbname=gridwatch, or postgresql://…")
+    else:
+        if "password" in told or "sslpassword" in told:
+            table.fail("dsn", "holds a password; use database.password")
+    return Database(dsn, table.secret("password"))
 
 
 def _topics(table: Table) -> Topics:

@@ -118,9 +118,7 @@ class Consumer:
     def _quarantine(self, address: topics.Address | None, message: Incoming, reason: str) -> None:
         """Keeps hash, size and reason. No receipt: the gateway keeps the event until a consumer understands it."""
         topic, reason = message.topic[:_MOST_TEXT].replace("\0", ""), reason[:_MOST_TEXT]
-        number = None
-        if address is not None and address.channel == topics.EVENT:
-            number = contract.number_of(message.payload)
+        number = self._number_that_came(address, message.payload)
 
         def put(db: Connection) -> None:
             db.execute(
@@ -133,6 +131,18 @@ class Consumer:
 
         log.error("in quarantine: %s: %s", topic, reason)
         self._store.transact(put)
+
+    def _number_that_came(self, address: topics.Address | None, payload: bytes) -> contract.Number | None:
+        """The number that is not to be asked for although its event cannot be taken. Where keys are known, only the
+        gateway itself can say so: anybody's rubbish with that number would hide that the event is missing."""
+        if address is None or address.channel != topics.EVENT:
+            return None
+        found = contract.number_of(payload)
+        if found is None:
+            return None
+        number, envelope = found
+        keys = self._config.keys
+        return number if keys is None or signatures.holds(keys, address, envelope) else None
 
     def _give(self, receipt: Receipt) -> None:
         if self._config.answers.receipts:

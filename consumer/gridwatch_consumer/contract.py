@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from .topics import Address
 
 MAX_EVENT_BYTES = 1024 * 1024
 MAX_PICTURE_BYTES = 256 * 1024
+# The contract needs fewer than ten. What the parser can just read, the validator or the database's writer may not be able to walk.
+_MOST_LEVELS = 64
 # `gridwatch emit-test` numbers its events in an epoch of zeros: it belongs to no outbox and has no other numbers.
 NO_EPOCH = UUID(int=0)
 
@@ -43,7 +46,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Number:
-    """An event's number, readable although the event is not valid."""
+    """Of an event: which life of the gateway's outbox, and its place there."""
 
     epoch: UUID
     seq: int
@@ -99,15 +102,17 @@ class Contract:
         return told
 
 
-def number_of(payload: bytes) -> Number | None:
-    """The number of an event that is not valid, where it can be read."""
+def number_of(payload: bytes) -> tuple[Number, dict[str, Any]] | None:
+    """The number of an event that is not valid, where it can be read, and the whole message, of which nothing is
+    checked."""
     try:
-        sequence = _parse(payload, MAX_EVENT_BYTES)["data"]["sequence"]
+        envelope = _parse(payload, MAX_EVENT_BYTES)
+        sequence = envelope["data"]["sequence"]
         epoch, seq = UUID(sequence["epoch"]), sequence["seq"]
     except (Invalid, KeyError, TypeError, ValueError, AttributeError):
         return None
     is_number = isinstance(seq, int) and not isinstance(seq, bool) and 1 <= seq < 1 << 53
-    return Number(epoch, seq) if is_number and epoch != NO_EPOCH else None
+    return (Number(epoch, seq), envelope) if is_number and epoch != NO_EPOCH else None
 
 
 def picture(payload: bytes) -> str:
@@ -131,7 +136,18 @@ def _parse(payload: bytes, limit: int) -> Any:
         raise Invalid("not JSON in UTF-8, or a key twice, or a number or character that cannot be stored") from None
     if "\\u0000" in text:
         raise Invalid("holds a NUL character")
-    return value
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [member for each in level for member in _members(each)]
+        if not level:
+            return value
+    raise Invalid(f"more than {_MOST_LEVELS} levels deep")
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _refuse(_: str) -> None:

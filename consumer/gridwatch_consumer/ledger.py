@@ -22,7 +22,9 @@ def arrived(connection: Connection, gateway: str, event: Event) -> None:
     """Notes the number of a stored event and the numbers that it says will never come."""
     if event.epoch == NO_EPOCH:
         return
-    _note(connection, gateway, Number(event.epoch, event.seq), "stored", event)
+    number = Number(event.epoch, event.seq)
+    _see_epoch(connection, gateway, number, is_word=False)
+    _note(connection, gateway, number, "stored", event)
     for told in event.gone:
         # The gateway knows better than we did.
         connection.execute(
@@ -37,8 +39,14 @@ def arrived(connection: Connection, gateway: str, event: Event) -> None:
 
 
 def arrived_invalid(connection: Connection, gateway: str, number: Number) -> None:
-    """Notes a number whose event is in quarantine: asking for it would bring the same bytes."""
-    _note(connection, gateway, number, "invalid", None)
+    """Notes a number whose event is in quarantine: asking for it would bring the same bytes. Only in an epoch that is
+    known: what is not valid is no word on whether the gateway has begun another one."""
+    known = connection.execute(
+        "UPDATE epoch SET highest = greatest(highest, %s) WHERE gateway = %s AND epoch = %s RETURNING 1",
+        [number.seq, gateway, number.epoch],
+    ).fetchone()
+    if known:
+        _note(connection, gateway, number, "invalid", None)
 
 
 def told_highest(connection: Connection, gateway: str, number: Number) -> None:
@@ -49,7 +57,6 @@ def told_highest(connection: Connection, gateway: str, number: Number) -> None:
 
 
 def _note(connection: Connection, gateway: str, number: Number, state: str, event: Event | None) -> None:
-    _see_epoch(connection, gateway, number, is_word=False)
     new = connection.execute(
         "INSERT INTO number(gateway, epoch, seq, state, event_id, revision) VALUES(%s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (gateway, epoch, seq) DO UPDATE SET state = excluded.state, event_id = excluded.event_id,"

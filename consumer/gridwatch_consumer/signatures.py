@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from .contract import Invalid
+from .topics import Address
 
 
 def canonical(value: Any) -> bytes:
@@ -41,6 +42,17 @@ def check(folder: Path, gateway: str, envelope: dict[str, Any]) -> None:
     bare = {name: member for name, member in envelope.items() if name != "signature"}
     if not _verifies(key, signature, canonical(bare)):
         raise Invalid("the signature does not hold: changed on the way, or made up")
+
+
+def holds(folder: Path, address: Address, envelope: dict[str, Any]) -> bool:
+    """Whether a message that is not valid is all the same the gateway's own and meant for this topic. Nothing else of
+    it has been checked: any member may be missing or of any kind."""
+    try:
+        is_meant = (envelope["source"], envelope["data"]["kind"]) == (address.place.source, address.rest[0])
+        check(folder, address.place.gateway, envelope)
+    except (Invalid, KeyError, TypeError, ValueError, RecursionError):
+        return False
+    return is_meant
 
 
 def _keys(folder: Path, gateway: str, source: str) -> dict[str, bytes]:

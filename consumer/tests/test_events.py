@@ -1,6 +1,7 @@
 """Events and pictures on a quiet day, and what is not valid."""
 
 import json
+import uuid
 
 from services import wait
 from township import IMPATIENT, TownshipTest
@@ -74,6 +75,8 @@ class Events(TownshipTest):
             gateway.publish("event/encroachment", payload)
         for event in (person, nul, date, stranger):
             gateway.publish("event/encroachment", json.dumps(event).encode())
+        self.wait_until("SELECT count(*) FROM quarantine", 10)
+        self.assertEqual(self.rows("SELECT epoch FROM epoch"), [], "what is not valid makes no epoch known")
         gateway.publish("event/dumping", gateway.outbox[seq][1])
         gateway.publish(f"evidence/{gateway.event_id(seq)}/e1", b"GIF89a")
         gateway.publish("evidence/not-an-event/e1", b"\xff\xd8\xff")
@@ -82,9 +85,29 @@ class Events(TownshipTest):
         self.wait_until("SELECT count(*) FROM event_revision", 1)
         changed = json.dumps(good | {"time": "2026-11-22T19:38:40.200+08:00"}).encode()
         gateway.publish("event/encroachment", changed)
-        self.wait_until("SELECT count(*) FROM quarantine", 15)
+        # Now the epoch is known: a number that came like this is not asked for again.
+        gateway.publish("event/encroachment", json.dumps(person).encode())
+        other = {"data": {"sequence": {"epoch": str(uuid.uuid4()), "seq": 1}}}
+        gateway.publish("event/encroachment", json.dumps(other).encode())
+        self.wait_until("SELECT count(*) FROM quarantine", 16)
         self.assertEqual(self.rows("SELECT seq, state FROM number ORDER BY seq"), [(1, "stored"), (7, "invalid")])
+        self.assertEqual(self.rows("SELECT highest, ended_at FROM epoch"), [(7, None)], "another epoch ends none either")
         wait("receipt", lambda: gateway.receipts)
         self.assertEqual({r["data"]["event_id"] for r in gateway.receipts}, {gateway.event_id(seq)})
         self.assertNotIn("CANARY", process.text())
+        self.assertIsNone(process.child.poll())
+
+    def test_what_is_nested_too_deep_to_be_walked_does_not_stop_it(self) -> None:
+        gateway = self.gateway()
+        process = self.consumer().wait()
+        # Just below what the parser refuses by itself, which depends on how deep the parser is called.
+        depths = range(950, 1000)
+        answer = '{"command":"ping","status":"ok","at":"2026-11-28T10:00:00.000+08:00","result":%s}'
+        for depth in depths:
+            deep = "[" * depth + "]" * depth
+            gateway.publish("event/encroachment", f'{{"data":{deep}}}'.encode())
+            gateway.publish(f"rsp/{self.town}-judge-1", (answer % deep).encode())
+        gateway.send(gateway.write())
+        self.wait_until("SELECT count(*) FROM event_revision", 1)
+        self.wait_until("SELECT count(*) FROM quarantine", 2 * len(depths))
         self.assertIsNone(process.child.poll())

@@ -47,6 +47,19 @@ class Configuration(unittest.TestCase):
         self.assertTrue(all(line.startswith("consumer.toml: ") for line in found))
         self.assertNotIn("CANARY", "".join(found))
 
+    def test_a_connection_string_is_one_that_libpq_can_read(self) -> None:
+        example = (CONSUMER / "example.toml").read_text(encoding="utf-8")
+        for_dsn = lambda dsn: self.mistakes(example.replace("host=/run/postgresql dbname=gridwatch user=gridwatch", dsn))  # noqa: E731
+        for dsn in ("host=db dbname", "hots=db", "host='db", "host=db CANARY", "postgresql://[::1/x", "postgresql://db/x?CANARY=1"):
+            found = for_dsn(dsn)
+            self.assertEqual(len(found), 1, dsn)
+            self.assertIn("consumer.toml: database.dsn: libpq's connection string expected", found[0])
+            self.assertNotIn("CANARY", found[0])
+        for dsn in ("postgresql://me:CANARY@db/x", "host=db sslpassword=CANARY"):
+            self.assertEqual(for_dsn(dsn), ["consumer.toml: database.dsn: holds a password; use database.password"])
+        for dsn in ("host=db dbname=passwords", "postgresql://me@db:5433/x?sslmode=verify-full", "service=gridwatch"):
+            self.assertEqual(for_dsn(dsn), [])
+
     def test_a_file_that_is_no_toml_or_no_file(self) -> None:
         self.assertIn("not TOML", self.mistakes("[mqtt")[0])
         command = [sys.executable, "-m", "gridwatch_consumer", "--config", "missing.toml"]

@@ -5,6 +5,7 @@ import hashlib
 import json
 import sys
 import unittest
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,47 @@ class Signatures(TownshipTest):
         late = self.put(gateway, old)
         replacement.publish("event/encroachment", gateway.outbox[late][1])
         self.wait_until("SELECT count(*) FROM event_revision", 4)
+
+    def test_only_the_gateway_can_say_that_a_number_cannot_be_taken(self) -> None:
+        keys = self.folder / "keys"
+        keys.mkdir()
+        source = f"urn:gridwatch:330902{self.town}:gw-0007"
+        box, stranger = Box(source), Box(source)
+        (keys / "gw-0007.json").write_text(json.dumps(box.told))
+        gateway = self.gateway()
+        self.consumer(settings=HASTY + f'[signatures]\nkeys = "{keys}"\n').wait()
+        gateway.silent = True
+        *_, future, last = (self.put(gateway, box) for _ in range(5))
+        # A field of a later version, and signed: asking again would bring the same.
+        event = json.loads(gateway.outbox[future][1])
+        event["data"]["mood"] = "calm"
+        event = {name: member for name, member in event.items() if name not in ("signature", "sigkeyid")}
+        gateway.outbox[future] = (gateway.event_id(future), box.sign(json.dumps(event).encode()))
+        gateway.send(last)
+        self.wait_until("SELECT highest FROM epoch", last)
+
+        sequence = {"epoch": gateway.epoch, "seq": 1}
+        bare = {"data": {"sequence": sequence}}
+        odd = {"source": source, "data": {"kind": "encroachment", "sequence": sequence}}
+        rubbish = [bare, odd, odd | {"sigkeyid": [], "signature": {}}, odd | {"sigkeyid": box.id, "signature": 5},
+                   odd | {"sigkeyid": box.id, "signature": "\u00e9"}, {"data": {"sequence": {"epoch": str(uuid.uuid4()), "seq": 9}}}]
+        payloads = [json.dumps(each).encode() for each in rubbish]
+        payloads += [stranger.sign(json.dumps(odd).encode()),
+                     # Signed, but for another epoch, or for another gateway.
+                     box.sign(json.dumps(odd | {"data": odd["data"] | {"sequence": {"epoch": str(uuid.uuid4()), "seq": 1}}}).encode()),
+                     box.sign(json.dumps(odd | {"source": source.replace("0007", "0008")}).encode())]
+        for payload in payloads:
+            gateway.publish("event/encroachment", payload)
+        # Its own and valid, but sent by somebody to where it does not belong.
+        gateway.publish("event/dumping", gateway.outbox[1][1])
+        gateway.send(future)
+        self.wait_until("SELECT count(*) FROM quarantine", len(payloads) + 2)
+        self.assertEqual(self.rows("SELECT seq, state FROM number ORDER BY seq"), [(future, "invalid"), (last, "stored")])
+        self.assertEqual(self.rows("SELECT epoch::text, ended_at FROM epoch"), [(gateway.epoch, None)])
+        gateway.silent = False
+        self.wait_until("SELECT complete_to FROM epoch", last)
+        self.assertEqual(self.one("SELECT count(*) FROM number WHERE state = 'stored'"), last - 1)
+        self.assertFalse(any(asked["since_seq"] <= future <= asked["until_seq"] for asked in gateway.asked("resync")))
 
 
 if __name__ == "__main__":
