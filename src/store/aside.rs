@@ -7,7 +7,7 @@ use super::database::{FILE_NAME, LOG_NAME, file_error};
 use super::mark::Witness;
 use super::{StoreError, pictures};
 
-/// Whether there is no database where there was one. SQLite takes a file without a byte for a new one, and deletes the log.
+/// Whether there is no database where there was one. A file without a byte would be opened as a new one, and the log deleted.
 pub(super) fn has_vanished(directory: &Path, witness: &Witness) -> bool {
     let length = |name| fs::metadata(directory.join(name)).map_or(0, |found| found.len());
     let has_pictures = || fs::read_dir(pictures::folder(directory)).is_ok_and(|mut found| found.next().is_some());

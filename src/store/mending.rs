@@ -1,4 +1,4 @@
-//! A database that the disk has changed within its values and names, where SQLite's own check does not look.
+//! A database that the disk has changed within its values and names, where the library's own check does not look.
 
 use std::collections::BTreeSet;
 
@@ -26,18 +26,15 @@ pub(super) fn missing_column(connection: &Connection, schema: &[&str]) -> Result
     Ok(missing.map(|(table, column)| format!("{table}.{column}")))
 }
 
-/// Puts marks (U+FFFD) in place of bytes that are no UTF-8, and says in how many values: SQLite takes any bytes for text, but
+/// Puts marks (U+FFFD) in place of bytes that are no UTF-8, and says in how many values: any bytes are taken for text, but
 /// reading such a value would be an error, and come back at every start. What the change has cost comes out where the value
 /// is used, when a checksum does not fit or a word is not known.
 pub(super) fn mend_text(connection: &Connection) -> Result<usize, StoreError> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("mended", 1, flags, |context| {
-        Ok(match context.get_raw(0) {
-            ValueRef::Text(bytes) if str::from_utf8(bytes).is_err() => {
-                Some(String::from_utf8_lossy(bytes).into_owned())
-            }
-            _ => None,
-        })
+        let is_none = |bytes: &&[u8]| str::from_utf8(bytes).is_err();
+        let text = if let ValueRef::Text(bytes) = context.get_raw(0) { Some(bytes) } else { None };
+        Ok(text.filter(is_none).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
     })?;
     let mut mended = 0;
     for (table, column) in columns(connection)? {
