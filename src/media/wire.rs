@@ -175,7 +175,7 @@ impl FrameMemory {
     }
 
     /// Size in bytes.
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         MARKS_BYTES + u64::from(SLOTS) * self.slot_bytes
     }
 

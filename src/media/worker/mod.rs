@@ -49,7 +49,7 @@ async fn serve() -> io::Result<()> {
     let clock = Arc::new(SystemClock::started_at(now));
     let memory = Arc::new(FrameMemory::over(io::stdout().as_fd().try_clone_to_owned()?, options.max_pixels));
     let cameras: Vec<WatchCamera> = cameras.into_iter().map(super::wire::CameraOrder::into_watch).collect();
-    sandbox::give_up_rights(&cameras, memory_bytes, memory.bytes());
+    sandbox::give_up_rights(&cameras, memory_bytes);
     let (gate, turns) = RemoteGate::new(Arc::clone(&link));
     let gate = Arc::new(gate);
     let media = Media::start_behind(Arc::clone(&gate) as _, options, clock)?;

@@ -116,6 +116,25 @@ async fn a_clip_plays_and_ends_in_a_worker() {
     assert!(frames > 1);
 }
 
+/// As under a supervisor that sends the gateway's log into a file, after some weeks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_file_of_any_size_costs_no_worker() {
+    const LONG: u64 = 256 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    std::fs::File::create(&log).unwrap().set_len(LONG).unwrap();
+    let script = "exec \"$0\" media-worker --log-level trace 2>>\"$1\"";
+    let arguments = ["-c", script, env!("CARGO_BIN_EXE_gridwatch"), log.to_str().unwrap()].map(str::to_owned);
+    let logging = Program { path: PathBuf::from("/bin/sh"), arguments: arguments.to_vec(), environment: Vec::new() };
+    let ledger = Arc::new(MemoryAuthLedger::default());
+    let media = Workers::start(logging, hasty(), Arc::new(SystemClock::new()), ledger);
+    let mut source = media.watch(camera(file(&clip(), false), DecodeMode::Keyframes));
+    frame(&mut source, plan(now()), &mut Vec::new()).await;
+    let written = std::fs::metadata(&log).unwrap().len();
+    assert!(written > LONG, "the worker has something to say");
+    assert!(media.stop(Duration::from_secs(5)).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_worker_is_replaced_and_the_other_one_never_notices() {
     let servers = [(); 2].map(|()| CameraServer::start(&[("h264", clips::h264(), 10)], &[]));
