@@ -71,6 +71,11 @@ fn status_of(process: u32, key: &str) -> String {
     status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned()
 }
 
+fn process_group(process: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().parse().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_come_through_a_worker_that_has_given_up_its_rights() {
     let server = CameraServer::start(&[("h264", clips::h264(), 10), ("h265", clips::h265(), 10)], &[]);
@@ -87,6 +92,7 @@ async fn pictures_come_through_a_worker_that_has_given_up_its_rights() {
         assert_eq!(states, [StreamState::Ok], "{reports:?}");
     }
     let worker = worker_of(server.port());
+    assert_eq!(process_group(worker), worker, "Ctrl-C at a terminal does not reach it");
     assert_eq!(status_of(worker, "Seccomp:"), "2");
     assert_eq!(status_of(worker, "NoNewPrivs:"), "1");
     let limits = std::fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
