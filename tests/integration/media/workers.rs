@@ -11,10 +11,12 @@ use gridwatch::domain::camera::StreamState;
 use gridwatch::media::auth::MemoryAuthLedger;
 use gridwatch::media::boundary::{AuthLedger, SourceEvent, WatchCamera};
 use gridwatch::media::live::MediaOptions;
-use gridwatch::media::workers::{Program, Workers};
+use gridwatch::media::probe::Authentication;
+use gridwatch::media::workers::{Program, Workers, probe};
 
 use super::{assert_picture, camera, file, frame, hasty, next, now, plan, report, rtsp, rtsp_as};
 use crate::support::clips;
+use crate::support::hostile::{Habit, HostileCamera};
 use crate::support::rtsp::{CameraServer, ScriptedServer};
 
 fn program() -> Program {
@@ -120,6 +122,42 @@ async fn a_clip_plays_and_ends_in_a_worker() {
         }
     }
     assert!(frames > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_looks_through_a_worker_and_tells_the_same() {
+    let options = ["--user", "prober", "--password", "secret", "--scheme", "digest"];
+    let server = CameraServer::start(&[("h265", clips::h265(), 10)], &options);
+    let ledger = Arc::new(MemoryAuthLedger::default());
+    let ask = async |password| {
+        let (source, clock) = (rtsp_as(server.url("h265"), "prober", password), Arc::new(SystemClock::new()));
+        let ledger = Arc::clone(&ledger) as Arc<dyn AuthLedger>;
+        probe(&program(), source, Duration::from_secs(10), hasty(), clock, ledger).await
+    };
+    let found = ask("secret").await.unwrap();
+    assert_eq!((found.info.codec.as_str(), found.info.width, found.info.height), ("h265", 320, 240));
+    assert!((found.info.keyframe_s.unwrap() - 1.0).abs() < 0.4);
+    assert_eq!((found.transport, found.authentication), (Some(Transport::Tcp), Some(Authentication::Digest)));
+    assert_eq!(found.suggested_decode, DecodeMode::Keyframes);
+    assert_picture(&found.snapshot, 320, 240);
+    for state in [StreamState::Offline, StreamState::AuthFailed] {
+        let refused = ask("wrong").await.unwrap_err();
+        assert_eq!(refused.state, state, "{refused}");
+    }
+}
+
+/// The installer's own process never holds what such a camera sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_of_a_camera_that_sends_gigabytes_fails_in_words() {
+    let camera = HostileCamera::start(clips::h264(), 10);
+    camera.turn(Habit::HugeBody);
+    let source = rtsp(camera.url(), Transport::Tcp);
+    let options = MediaOptions { request_timeout: Duration::from_secs(20), ..hasty() };
+    let ledger = Arc::new(MemoryAuthLedger::default());
+    let patience = Duration::from_secs(10);
+    let failed = probe(&program(), source, patience, options, Arc::new(SystemClock::new()), ledger).await.unwrap_err();
+    assert_eq!(failed.state, StreamState::Offline);
+    assert!(failed.detail.contains("the process that read the camera is gone"), "{failed}");
 }
 
 /// As under a supervisor that sends the gateway's log into a file, after some weeks.
