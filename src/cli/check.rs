@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Exit, Global, block_on, output};
+use super::{Exit, Global, block_on, media_worker, output};
 use crate::config::{self, Config, SecretRef};
 use crate::pipeline::try_out::{self, Tried};
 
@@ -53,7 +53,7 @@ pub fn execute(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
     let rules: usize = config.cameras.iter().map(|camera| camera.rules.len()).sum();
     let (cameras, rules) = (counted(config.cameras.len(), "camera"), counted(rules, "rule"));
     output::line(&format!("valid: {} ({cameras}, {rules})", global.config.display()))?;
-    let tried = try_named(args, &config)?;
+    let tried = try_named(args, &config, global)?;
     let failed = tried.iter().filter(|tried| tried.result.is_err()).count();
     for Tried { what, result, warning, .. } in &tried {
         let warning = warning.as_ref().map(|warning| format!("; warning: {warning}")).unwrap_or_default();
@@ -66,7 +66,7 @@ pub fn execute(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// Tries what the options ask for.
-pub(super) fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec<Tried>> {
+pub(super) fn try_named(args: &CheckArgs, config: &Config, global: &Global) -> anyhow::Result<Vec<Tried>> {
     let mut tried = try_out::event_codes(config);
     if args.secrets || args.all {
         tried.extend(config.secrets().into_iter().map(|(what, secret)| try_secret(what, secret)));
@@ -78,7 +78,8 @@ pub(super) fn try_named(args: &CheckArgs, config: &Config) -> anyhow::Result<Vec
         tried.extend(block_on(async { Ok(try_out::broker(config).await) })?);
     }
     if args.cameras || args.all {
-        tried.extend(block_on(async { Ok(try_out::cameras(config).await) })?);
+        let workers = media_worker::program(global);
+        tried.extend(block_on(async { Ok(try_out::cameras(config, &workers).await) })?);
     }
     Ok(tried)
 }

@@ -64,7 +64,7 @@ pub fn execute(args: &DoctorArgs, global: &Global) -> anyhow::Result<Exit> {
     };
     let mut lines = lines;
     if let Some(config) = &config {
-        lines.extend(look(config)?.into_iter().map(Line::from));
+        lines.extend(look(config, global)?.into_iter().map(Line::from));
     }
     let verdict = lines.iter().map(|line| line.verdict).max().unwrap_or(Verdict::Pass);
     show(args, Diagnosis { version: env!("CARGO_PKG_VERSION"), verdict, lines })?;
@@ -76,12 +76,12 @@ pub fn execute(args: &DoctorArgs, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// The machine first: what it lacks explains much of the rest.
-fn look(config: &Config) -> anyhow::Result<Vec<Tried>> {
+fn look(config: &Config, global: &Global) -> anyhow::Result<Vec<Tried>> {
     let clock = SystemClock::new();
     let mut tried = vec![machine::clock(&clock)];
     tried.extend(machine::state_directory(&config.storage));
     tried.extend(machine::store(&config.storage, &scratch(), clock.now()));
-    tried.extend(try_named(&CheckArgs::EVERYTHING, config)?);
+    tried.extend(try_named(&CheckArgs::EVERYTHING, config, global)?);
     Ok(tried)
 }
 

@@ -186,7 +186,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Doctor(args) => doctor::execute(args, global),
         Command::Replay(args) => replay::execute(args, global),
         Command::Eval(args) => eval::execute(args),
-        Command::Probe(args) => probe::execute(args),
+        Command::Probe(args) => probe::execute(args, global),
         Command::Models(args) => models::execute(args, global),
         Command::Outbox(args) => outbox::execute(args, global),
         Command::Audit(args) => audit::execute(args, global),

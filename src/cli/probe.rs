@@ -10,13 +10,14 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use super::{Exit, UsageError, block_on, output};
+use super::{Exit, Global, UsageError, block_on, media_worker, output};
 use crate::clock::SystemClock;
 use crate::config::{Evidence, RtspSource, SecretRef, Source, Transport, address};
 use crate::evidence::make_picture;
 use crate::media::auth::MemoryAuthLedger;
 use crate::media::live::MediaOptions;
-use crate::media::probe::{ProbeReport, probe};
+use crate::media::probe::ProbeReport;
+use crate::media::workers::probe;
 use crate::pipeline::cameras::resolve;
 
 const EXAMPLE: &str = "\
@@ -94,12 +95,13 @@ fn advice(error: address::AddressError) -> &'static str {
 }
 
 /// Runs the command.
-pub fn execute(args: &ProbeArgs) -> anyhow::Result<Exit> {
+pub fn execute(args: &ProbeArgs, global: &Global) -> anyhow::Result<Exit> {
     let source = resolve(&Source::Rtsp(args.source()?))?;
     let clock = Arc::new(SystemClock::new());
     // Two refusals in a row are not to be had from one look.
     let auth = Arc::new(MemoryAuthLedger::default());
-    let report = block_on(async { Ok(probe(source, args.duration(), MediaOptions::default(), clock, auth).await?) })?;
+    let (workers, options) = (media_worker::program(global), MediaOptions::default());
+    let report = block_on(async { Ok(probe(&workers, source, args.duration(), options, clock, auth).await?) })?;
     for line in describe(&report) {
         output::line(&line)?;
     }

@@ -1,5 +1,5 @@
 //! Everything that touches a camera's bytes. Other folders see `boundary`, and the entry points
-//! `workers::Workers`, `worker::run`, `live::Media`, `clip::ClipSource`, `probe::probe` and `auth`; no type
+//! `workers::Workers`, `worker::run`, `live::Media`, `clip::ClipSource`, `workers::probe`, `probe::probe` and `auth`; no type
 //! of the RTSP or decoding library appears in their signatures.
 //!
 //! ```text

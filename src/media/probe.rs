@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::boundary::{AuthLedger, ResolvedSource, without_credentials};
 use super::challenge;
 use super::gate::LedgerGate;
@@ -17,7 +19,7 @@ use crate::domain::camera::{LookPlan, StreamInfo, StreamState};
 use crate::domain::frame::Frame;
 
 /// How a camera wants to know who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Authentication {
     /// Not at all.
     None,
@@ -60,7 +62,22 @@ pub struct ProbeError {
     pub detail: String,
 }
 
-/// Watches `source` for at most `patience`, or until two keyframe gaps are measured.
+impl ProbeReport {
+    /// With the settings that suit what was seen.
+    pub(super) fn new(
+        info: StreamInfo,
+        transport: Option<Transport>,
+        authentication: Option<Authentication>,
+        snapshot: Arc<Frame>,
+        remarks: Vec<String>,
+    ) -> Self {
+        let (suggested_decode, suggested_look_interval) = suggest(info.keyframe_s);
+        Self { info, transport, authentication, snapshot, suggested_decode, suggested_look_interval, remarks }
+    }
+}
+
+/// Watches `source` for at most `patience`, or until two keyframe gaps are measured. In this very process, with all that a
+/// hostile camera can do to it: what an installer runs asks [`super::workers::probe`].
 ///
 /// A login that `auth` says is stopped is not tried; a refused one is put on record.
 pub async fn probe(
@@ -70,27 +87,44 @@ pub async fn probe(
     clock: Arc<dyn Clock>,
     auth: Arc<dyn AuthLedger>,
 ) -> Result<ProbeReport, ProbeError> {
-    let source_name = match &source {
+    let shared = Shared::start(options, clock, Arc::new(LedgerGate::new(auth)));
+    let looked = match shared {
+        Ok(shared) => look(&source, patience, &shared).await,
+        Err(error) => Err(Fault::offline(error.to_string())),
+    };
+    let source_name = name_of(&source);
+    looked.map_err(|fault| ProbeError { source_name, state: fault.state, detail: fault.detail })
+}
+
+/// The URL without credentials, or the clip.
+pub(super) fn name_of(source: &ResolvedSource) -> String {
+    match source {
         ResolvedSource::Rtsp { url, .. } => without_credentials(url).to_string(),
         ResolvedSource::File { path, .. } => path.display().to_string(),
-    };
-    let fail = |fault: Fault| ProbeError { source_name: source_name.clone(), state: fault.state, detail: fault.detail };
-    let shared = Shared::start(options, clock, Arc::new(LedgerGate::new(auth)))
-        .map_err(|error| fail(Fault::offline(error.to_string())))?;
-    let authentication = match &source {
+    }
+}
+
+/// Most that is kept of compressed pictures.
+pub(super) fn ring_bytes(options: &MediaOptions) -> usize {
+    4 * options.max_access_unit_bytes
+}
+
+/// As [`probe`], with what is there already.
+pub(super) async fn look(source: &ResolvedSource, patience: Duration, shared: &Shared) -> Result<ProbeReport, Fault> {
+    let authentication = match source {
         ResolvedSource::Rtsp { url, .. } => Some(challenge::ask(url, shared.options.request_timeout).await),
         ResolvedSource::File { .. } => None,
     };
-    let mut session = Session::open(&source, &shared).await.map_err(fail)?;
+    let mut session = Session::open(source, shared).await?;
     let transport = session.transport();
-    let mut seen = Seen::new(&shared);
+    let mut seen = Seen::new(shared);
     // Running out of patience is how most probes end.
-    let watched = tokio::time::timeout(patience, seen.watch(&mut session, &shared)).await.unwrap_or(Ok(()));
-    session.close(&shared).await;
-    watched.map_err(fail)?;
+    let watched = tokio::time::timeout(patience, seen.watch(&mut session, shared)).await.unwrap_or(Ok(()));
+    session.close(shared).await;
+    watched?;
     let patience_s = patience.as_secs();
     let (Some(info), Some(snapshot)) = (seen.info(), seen.snapshot) else {
-        return Err(fail(Fault::offline(format!("no picture could be decoded within {patience_s} s"))));
+        return Err(Fault::offline(format!("no picture could be decoded within {patience_s} s")));
     };
     let gap = info.keyframe_s;
     let mut remarks = seen.remarks;
@@ -104,8 +138,7 @@ pub async fn probe(
     if authentication == Some(Authentication::Basic) {
         remarks.push("the camera takes the password in the clear: switch it to Digest".to_owned());
     }
-    let (suggested_decode, suggested_look_interval) = suggest(gap);
-    Ok(ProbeReport { info, transport, authentication, snapshot, suggested_decode, suggested_look_interval, remarks })
+    Ok(ProbeReport::new(info, transport, authentication, snapshot, remarks))
 }
 
 /// Looks can follow the keyframes up to this distance.
@@ -131,7 +164,7 @@ struct Seen {
 
 impl Seen {
     fn new(shared: &Shared) -> Self {
-        let selector = PictureSelector::new(DecodeMode::Keyframes, 4 * shared.options.max_access_unit_bytes, None);
+        let selector = PictureSelector::new(DecodeMode::Keyframes, ring_bytes(&shared.options), None);
         Self { selector, parameters: None, snapshot: None, keyframes: 0, remarks: Vec::new() }
     }
 

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -14,9 +15,10 @@ use url::Url;
 
 use super::boundary::{AuthKey, MediaCounts, ResolvedSource, StreamReport, WatchCamera};
 use super::live::MediaOptions;
+use super::probe::Authentication;
 use crate::config::{DecodeMode, Secret, Transport};
 use crate::domain::Timestamp;
-use crate::domain::camera::{CameraId, LookPlan, StreamInfo};
+use crate::domain::camera::{CameraId, LookPlan, StreamInfo, StreamState};
 use crate::domain::frame::{ColorSpace, Frame};
 
 /// Longest message in bytes; the longest honest one names all cameras of a worker.
@@ -26,13 +28,20 @@ pub(super) const MESSAGE_BYTES: usize = 64 << 10;
 pub(super) const SLOTS: u8 = 2;
 
 /// How often a worker says that it moves.
-pub(super) const PULSE: std::time::Duration = std::time::Duration::from_secs(1);
+pub(super) const PULSE: Duration = Duration::from_secs(1);
 
 /// From the gateway to a worker. Holds passwords: not to be shown.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Order {
-    /// The first one: give up all rights but those for these cameras, then watch them.
-    Begin { now: Timestamp, options: MediaOptions, memory_bytes: u64, cameras: Vec<CameraOrder> },
+    /// The first one: give up all rights but those for these cameras, then watch them, or just look at the first of them
+    /// for as long as `probe` says.
+    Begin {
+        now: Timestamp,
+        options: MediaOptions,
+        memory_bytes: u64,
+        cameras: Vec<CameraOrder>,
+        probe: Option<Duration>,
+    },
     /// A picture of this camera is wanted.
     Look { camera: u16, plan: LookPlan },
     /// Leave this camera alone.
@@ -76,6 +85,20 @@ pub(super) enum Report {
         ticket: u32,
         ask: Ask,
     },
+    /// What a probe has found, with its picture in the first slot; or the camera's state, and why there is nothing.
+    Probed {
+        answer: Result<Box<ProbeAnswer>, (StreamState, String)>,
+    },
+}
+
+/// [`super::probe::ProbeReport`], as far as it is not concluded from the rest.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ProbeAnswer {
+    pub info: StreamInfo,
+    pub transport: Option<Transport>,
+    pub authentication: Option<Authentication>,
+    pub remarks: Vec<String>,
+    pub shape: Shape,
 }
 
 /// What a worker asks about an account; answered with a number.
@@ -98,6 +121,13 @@ pub(super) struct Shape {
     pub width: u32,
     pub height: u32,
     pub color: ColorSpace,
+}
+
+impl Shape {
+    pub(super) fn of(frame: &Frame) -> Self {
+        let Frame { captured_at, width, height, color, .. } = *frame;
+        Self { captured_at, width, height, color }
+    }
 }
 
 /// [`WatchCamera`] with its password in the clear.
@@ -175,7 +205,7 @@ impl FrameMemory {
     }
 
     /// Size in bytes.
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         MARKS_BYTES + u64::from(SLOTS) * self.slot_bytes
     }
 
@@ -248,18 +278,13 @@ mod tests {
         Frame { captured_at, width, height, color, y: vec![1; planes.0], u: vec![2; planes.1], v: vec![3; planes.1] }
     }
 
-    fn shape(frame: &Frame) -> Shape {
-        let Frame { captured_at, width, height, color, .. } = *frame;
-        Shape { captured_at, width, height, color }
-    }
-
     #[test]
     fn a_picture_comes_out_as_it_went_in() {
         let memory = FrameMemory::new(64 * 64).expect("memory");
         let other = FrameMemory::over(memory.as_fd().try_clone_to_owned().expect("a second one"), 64 * 64);
         for (slot, frame) in [(0, frame(64, 64)), (1, frame(3, 5))] {
             other.write(slot, &frame).expect("written");
-            assert_eq!(memory.read(slot, shape(&frame)).expect("read"), frame);
+            assert_eq!(memory.read(slot, Shape::of(&frame)).expect("read"), frame);
         }
     }
 

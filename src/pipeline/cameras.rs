@@ -183,11 +183,15 @@ async fn settle(
     Ok(())
 }
 
-/// Incidents of cameras that are not configured any more end as `rule_disabled`. Returns those cameras.
-pub async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::Result<Vec<CameraId>> {
+/// Cameras that were watched and are not configured any more.
+pub async fn removed_cameras(config: &Config, shared: &Shared) -> anyhow::Result<Vec<CameraId>> {
     let known = shared.store.analyzed_cameras().await.context("reading the cameras' states")?;
-    let removed: Vec<_> = known.into_iter().filter(|id| config.cameras.iter().all(|camera| camera.id != *id)).collect();
-    for id in &removed {
+    Ok(known.into_iter().filter(|id| config.cameras.iter().all(|camera| camera.id != *id)).collect())
+}
+
+/// Ends the incidents of `removed` cameras as `rule_disabled`.
+pub async fn close_removed_cameras(config: &Config, shared: &Shared, removed: &[CameraId]) -> anyhow::Result<()> {
+    for id in removed {
         // Nothing of its configuration is left: another camera lends what does not show in an event.
         let Some(form) = config.cameras.first() else { break };
         let gone = Camera {
@@ -208,7 +212,7 @@ pub async fn close_removed_cameras(config: &Config, shared: &Shared) -> anyhow::
         sink.finish(analyzer.save()).await;
         tracing::info!(camera = %id, "the camera is not configured any more");
     }
-    Ok(removed)
+    Ok(())
 }
 
 /// The source with its secret read.

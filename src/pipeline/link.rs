@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::config::{Config, Mqtt, Tls};
+use crate::config::{Config, Mqtt, ReleaseOn, Tls};
 use crate::contract::info::{CameraNote, InferenceNote};
 use crate::contract::sequence::Epoch;
 use crate::contract::topics::Channel;
@@ -19,6 +19,7 @@ use crate::mqtt::{
 use crate::pipeline::deliver::Shared;
 use crate::pipeline::message::model_note;
 use crate::pipeline::models::ModelFacts;
+use crate::pipeline::progress::Progress;
 use crate::pipeline::publish::commands::Desk;
 use crate::pipeline::publish::flight::Flight;
 use crate::pipeline::publish::mqtt::{MqttPublisher, Waiting};
@@ -57,18 +58,23 @@ pub struct Context<'a> {
     pub safe_mode: Option<Arc<str>>,
 }
 
-/// Both connections, and the loop that owns them.
-pub fn publisher(context: &Context<'_>, mqtt: &Mqtt, desk: Desk) -> anyhow::Result<MqttPublisher> {
-    publisher_over(context, mqtt, desk, |options| options)
+/// Both connections before they are made: everything that can be wrong with the configuration of a broker has been found.
+#[derive(Debug)]
+pub struct Prepared {
+    uplink: LinkOptions,
+    downlink: DownlinkOptions,
+    descriptions: Descriptions,
+    release_on: ReleaseOn,
+    progress: Progress,
+    receipts_seen: bool,
 }
 
-/// The same with other times for its connections than those for use in the field.
-pub fn publisher_over(
+/// Reads what the connections need; `times` may change them for others than those for use in the field.
+pub fn prepare(
     context: &Context<'_>,
     mqtt: &Mqtt,
-    desk: Desk,
     times: impl Fn(LinkOptions) -> LinkOptions,
-) -> anyhow::Result<MqttPublisher> {
+) -> anyhow::Result<Prepared> {
     let descriptions = descriptions(context);
     let gateway = &context.config.gateway.id;
     let uplink_options = times(spread(link_options(mqtt, gateway, gateway)?, context.shared));
@@ -86,17 +92,32 @@ pub fn publisher_over(
     downlink_options.hello = Arc::new(move || vec![presence.state(true)]);
     let absence = descriptions.clone();
     downlink_options.farewell = Arc::new(move || vec![absence.state(false)]);
-    let births = descriptions.clone();
-    Ok(MqttPublisher {
-        uplink: Uplink::start(uplink_options, Arc::new(move || births.births())),
-        downlink: Downlink::start(downlink_options),
-        desk,
+    Ok(Prepared {
+        uplink: uplink_options,
+        downlink: downlink_options,
         descriptions,
         release_on: mqtt.release_on,
         progress: context.shared.progress.clone(),
-        flight: Flight::new(context.receipts_seen),
-        waiting: Waiting::default(),
+        receipts_seen: context.receipts_seen,
     })
+}
+
+impl Prepared {
+    /// Begins to connect; with the loop that owns both connections.
+    #[must_use]
+    pub fn start(self, desk: Desk) -> MqttPublisher {
+        let births = self.descriptions.clone();
+        MqttPublisher {
+            uplink: Uplink::start(self.uplink, Arc::new(move || births.births())),
+            downlink: Downlink::start(self.downlink),
+            desk,
+            descriptions: self.descriptions,
+            release_on: self.release_on,
+            progress: self.progress,
+            flight: Flight::new(self.receipts_seen),
+            waiting: Waiting::default(),
+        }
+    }
 }
 
 /// How to reach the broker as `client_id`; certificates and the password are read anew before each

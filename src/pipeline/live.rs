@@ -17,9 +17,9 @@ use crate::domain::camera::StreamState;
 use crate::media::live::MediaOptions;
 use crate::media::workers::{Program, Workers};
 use crate::pipeline::board::Board;
-use crate::pipeline::cameras::{CameraStarter, close_removed_cameras};
+use crate::pipeline::cameras::{CameraStarter, close_removed_cameras, removed_cameras};
 use crate::pipeline::deliver::Shared;
-use crate::pipeline::infer::{Detectors, InferenceThread};
+use crate::pipeline::infer::{InferenceThread, Inferrer};
 use crate::pipeline::ledger::StoreLedger;
 use crate::pipeline::link;
 use crate::pipeline::message::EventWriter;
@@ -112,12 +112,9 @@ impl Live {
         let Models { detectors, facts, runtime_version } = loaded;
         let (clock, board) = (Arc::clone(&shared.clock), shared.board.clone());
         let orders = Orders::open(config, store.clone(), clock, board).await?;
-        let (watching, inputs, removed) = if safe_mode.is_some() {
-            (None, CameraInputs::new(), Vec::new())
-        } else {
-            let removed = close_removed_cameras(config, &shared).await?;
-            let (watching, inputs) = watch(config, &shared, workers, &orders, detectors, &facts).await?;
-            (Some(watching), inputs, removed)
+        let removed = match &safe_mode {
+            Some(_) => Vec::new(),
+            None => removed_cameras(config, &shared).await?,
         };
         let stop_publisher = CancellationToken::new();
         let context = link::Context {
@@ -125,11 +122,21 @@ impl Live {
             shared: &shared,
             facts: &facts,
             runtime_version: &runtime_version,
-            removed,
+            removed: removed.clone(),
             started_at,
             epoch,
             receipts_seen: store.receipts_seen().await?,
             safe_mode: safe_mode.clone(),
+        };
+        // From here on incidents end for good, by what the new configuration lacks: what may be wrong with it is found before.
+        let outlet = Outlet::prepare(&context)?;
+        let (watching, inputs) = if safe_mode.is_some() {
+            (None, CameraInputs::new())
+        } else {
+            let eyes = InferenceThread::start(detectors, config.cameras.len(), shared.progress.clone())?;
+            close_removed_cameras(config, &shared, &removed).await?;
+            let (watching, inputs) = watch(config, &shared, workers, &orders, eyes, &facts).await?;
+            (Some(watching), inputs)
         };
         let housekeeper = keep_house(
             shared.clone(),
@@ -138,7 +145,8 @@ impl Live {
             config.storage.state_dir.clone(),
             stop_publisher.clone(),
         );
-        let publisher = start_publisher(&context, inputs, &orders, stop_publisher.clone())?;
+        let desk = Desk::new(&shared, inputs, orders);
+        let publisher = outlet.start(&shared, desk, stop_publisher.clone());
         let housekeeper = tokio::spawn(housekeeper);
         Ok(Self { store, watching, publisher, housekeeper, stop_publisher, shared, safe_mode })
     }
@@ -188,12 +196,11 @@ async fn watch(
     shared: &Shared,
     workers: &Program,
     orders: &Orders,
-    detectors: Detectors,
+    (inference, inferrer): (InferenceThread, Inferrer),
     facts: &BTreeMap<PathBuf, ModelFacts>,
 ) -> anyhow::Result<(Watching, CameraInputs)> {
     let ledger = Arc::new(StoreLedger::new(shared.store.clone()));
     let media = Workers::start(workers.clone(), MediaOptions::default(), Arc::clone(&shared.clock), ledger);
-    let (inference, inferrer) = InferenceThread::start(detectors, config.cameras.len(), shared.progress.clone())?;
     let mut starter = CameraStarter::new(shared, &media, inferrer, orders);
     for camera in &config.cameras {
         let manifest = models::manifest_of(config, camera);
@@ -204,24 +211,29 @@ async fn watch(
     Ok((Watching { media, cameras, inference, stop }, inputs))
 }
 
-fn start_publisher(
-    context: &link::Context<'_>,
-    inputs: CameraInputs,
-    orders: &Orders,
-    stop: CancellationToken,
-) -> anyhow::Result<JoinHandle<()>> {
-    let shared = context.shared;
-    match &context.config.delivery {
-        Delivery::Spool { directory } => {
-            tracing::info!(directory = %directory.display(), "events go into the spool directory");
-            let storage = &context.config.storage;
-            let spool = Spool::limited(directory.clone(), storage.evidence_max_bytes)?;
-            Ok(tokio::spawn(spool::run(shared.clone(), spool, storage.evidence_max_age, stop)))
+/// Where events go, ready to be started without a fault.
+enum Outlet {
+    Spool(Spool, Duration),
+    Mqtt(Box<link::Prepared>),
+}
+
+impl Outlet {
+    fn prepare(context: &link::Context<'_>) -> anyhow::Result<Self> {
+        match &context.config.delivery {
+            Delivery::Spool { directory } => {
+                tracing::info!(directory = %directory.display(), "events go into the spool directory");
+                let storage = &context.config.storage;
+                let spool = Spool::limited(directory.clone(), storage.evidence_max_bytes)?;
+                Ok(Self::Spool(spool, storage.evidence_max_age))
+            }
+            Delivery::Mqtt(mqtt) => Ok(Self::Mqtt(Box::new(link::prepare(context, mqtt, |options| options)?))),
         }
-        Delivery::Mqtt(mqtt) => {
-            let desk = Desk::new(shared, inputs, orders.clone());
-            let publisher = link::publisher(context, mqtt, desk)?;
-            Ok(tokio::spawn(publisher.run(stop, PUBLISHER_STOP)))
+    }
+
+    fn start(self, shared: &Shared, desk: Desk, stop: CancellationToken) -> JoinHandle<()> {
+        match self {
+            Self::Spool(spool, max_age) => tokio::spawn(spool::run(shared.clone(), spool, max_age, stop)),
+            Self::Mqtt(prepared) => tokio::spawn(prepared.start(desk).run(stop, PUBLISHER_STOP)),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::config::{Camera, Config, Delivery};
 use crate::contract::topics::Channel;
 use crate::media::boundary::AuthLedger;
 use crate::media::live::MediaOptions;
-use crate::media::probe::probe;
+use crate::media::workers::{Program, probe};
 use crate::mqtt::{FaultKind, Grant, LinkFault, Publication, check_broker};
 use crate::pipeline::cameras::resolve;
 use crate::pipeline::ledger::ReadLedger;
@@ -145,7 +145,7 @@ pub fn event_codes(config: &Config) -> Vec<Tried> {
 
 /// Connects to every camera once. Logins that were refused before are not repeated; what happens here is
 /// written nowhere, because a gateway may be running.
-pub async fn cameras(config: &Config) -> Vec<Tried> {
+pub async fn cameras(config: &Config, workers: &Program) -> Vec<Tried> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut tried = Vec::new();
     let refused = Store::read_auth_failures(&config.storage).unwrap_or_else(|error| {
@@ -157,7 +157,7 @@ pub async fn cameras(config: &Config) -> Vec<Tried> {
     let inputs = models::load(config).map(|loaded| loaded.facts).unwrap_or_default();
     for camera in &config.cameras {
         let model = inputs.get(models::manifest_of(config, camera));
-        let result = camera_answer(camera, model, &clock, &auth).await.map_err(|error| format!("{error:#}"));
+        let result = camera_answer(camera, model, workers, &clock, &auth).await.map_err(|error| format!("{error:#}"));
         tried.push(Tried::new(format!("camera {}", camera.id), result, CAMERA));
     }
     tried
@@ -166,11 +166,12 @@ pub async fn cameras(config: &Config) -> Vec<Tried> {
 async fn camera_answer(
     camera: &Camera,
     model: Option<&ModelFacts>,
+    workers: &Program,
     clock: &Arc<dyn Clock>,
     auth: &Arc<dyn AuthLedger>,
 ) -> anyhow::Result<String> {
     let source = resolve(&camera.source)?;
-    let report = probe(source, PATIENCE, MediaOptions::default(), Arc::clone(clock), Arc::clone(auth)).await?;
+    let report = probe(workers, source, PATIENCE, MediaOptions::default(), Arc::clone(clock), Arc::clone(auth)).await?;
     let info = &report.info;
     if let Some(model) = model {
         let height = object_height_in_model(camera, info.width, info.height, model);

@@ -10,6 +10,7 @@
 
 mod gate;
 mod link;
+mod probe;
 mod sandbox;
 
 use std::io;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::boundary::{SourceEvent, WatchCamera};
-use super::live::Media;
+use super::live::{Media, Shared};
 use super::mailbox::Mailbox;
 use super::wire::{Ask, FrameMemory, Order, PULSE, Report, SLOTS, Shape};
 use crate::clock::SystemClock;
@@ -43,15 +44,19 @@ pub fn run() -> io::Result<()> {
 async fn serve() -> io::Result<()> {
     let link = Arc::new(Link::over(io::stdin().as_fd().try_clone_to_owned()?)?);
     link.say(&Report::Hello).await?;
-    let Order::Begin { now, options, memory_bytes, cameras } = link.hear().await? else {
+    let Order::Begin { now, options, memory_bytes, cameras, probe } = link.hear().await? else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the first order was not to begin"));
     };
     let clock = Arc::new(SystemClock::started_at(now));
     let memory = Arc::new(FrameMemory::over(io::stdout().as_fd().try_clone_to_owned()?, options.max_pixels));
     let cameras: Vec<WatchCamera> = cameras.into_iter().map(super::wire::CameraOrder::into_watch).collect();
-    sandbox::give_up_rights(&cameras, memory_bytes, memory.bytes());
+    sandbox::give_up_rights(&cameras, memory_bytes);
     let (gate, turns) = RemoteGate::new(Arc::clone(&link));
     let gate = Arc::new(gate);
+    if let (Some(patience), [camera, ..]) = (probe, &cameras[..]) {
+        let shared = Shared::start(options, clock, Arc::clone(&gate) as _)?;
+        return probe::run(camera, patience, &shared, &memory, (&link, &gate, turns)).await;
+    }
     let media = Media::start_behind(Arc::clone(&gate) as _, options, clock)?;
     let worker = Worker::start(&link, &memory, &media, cameras);
     worker.run(&link, &gate, turns, &media).await?;
@@ -191,13 +196,7 @@ impl Courier {
             SourceEvent::Frame(frame) => {
                 let slot = self.slots.lock().await.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
                 self.memory.write(slot, &frame)?;
-                let shape = Shape {
-                    captured_at: frame.captured_at,
-                    width: frame.width,
-                    height: frame.height,
-                    color: frame.color,
-                };
-                Report::Picture { camera, slot, shape }
+                Report::Picture { camera, slot, shape: Shape::of(&frame) }
             }
         };
         self.link.say(&report).await

@@ -22,10 +22,10 @@ use crate::media::mailbox::Mailbox;
 use crate::media::wire::{CameraOrder, Order, PULSE, Report, Shape};
 
 /// Pulses that may be missing: two are chance, five are a worker that hangs.
-const MISSED_PULSES: u32 = 5;
+pub(super) const MISSED_PULSES: u32 = 5;
 
 /// What a worker may use besides its cameras' compressed pictures: code, threads, decoders of 4K.
-const MEMORY_BYTES: u64 = 144 << 20;
+pub(super) const MEMORY_BYTES: u64 = 144 << 20;
 
 /// For a worker to start, and for it to end when it is asked to.
 const START: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ const STOP: Duration = Duration::from_secs(4);
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// A worker's own texts go into the log and to the platform.
-const LONGEST_DETAIL: usize = 300;
+pub(super) const LONGEST_DETAIL: usize = 300;
 
 /// What all crews share.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Watched {
         Self { camera, mailbox, stop, before: MediaCounts::default(), units: 0, lively: false, ended: false }
     }
 
-    fn account(&self) -> Option<AuthKey> {
+    pub(super) fn account(&self) -> Option<AuthKey> {
         let ResolvedSource::Rtsp { url, username, password, .. } = &self.camera.source else { return None };
         let account = username.as_deref().unwrap_or_default();
         Some(AuthKey::new(url.host_str().unwrap_or_default(), account, password.as_ref()))
@@ -112,7 +112,7 @@ enum End {
 
 /// What a worker did that cost it its place.
 #[derive(Debug)]
-enum Failure {
+pub(super) enum Failure {
     NotStarted(String),
     /// By somebody else: its cameras are not to blame.
     Killed,
@@ -177,7 +177,7 @@ impl Crew {
             Ok(process) => process,
             Err(error) => return End::Failed(Failure::NotStarted(error.to_string()), Vec::new()),
         };
-        let end = match self.introduce(&mut process).await {
+        let end = match introduce(&mut process, &self.first_order()).await {
             Ok(()) => self.serve(&mut process, pulses).await,
             Err(failure) => Err(failure),
         };
@@ -196,21 +196,14 @@ impl Crew {
         }
     }
 
-    async fn introduce(&self, process: &mut Process) -> Result<(), Failure> {
-        let mut buffer = Vec::new();
-        match tokio::time::timeout(START, process.hear(&mut buffer)).await {
-            Ok(Ok(Report::Hello)) => {}
-            Ok(Ok(_)) => return Err(Failure::Lied("something before it was greeted".to_owned())),
-            Ok(Err(gone)) => return Err(failure_of(gone)),
-            Err(_) => return Err(Failure::Hangs),
-        }
-        let begin = Order::Begin {
+    fn first_order(&self) -> Order {
+        Order::Begin {
             now: self.staff.clock.now(),
             options: self.staff.media.clone(),
             memory_bytes: self.memory_bytes(),
             cameras: self.cameras.iter().map(|watched| CameraOrder::new(&watched.camera)).collect(),
-        };
-        process.say(&begin).await.map_err(unheard)
+            probe: None,
+        }
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -283,7 +276,7 @@ impl Crew {
         let lied = |what: &str| Failure::Lied(what.to_owned());
         let now = self.staff.clock.now();
         match report {
-            Report::Hello => return Err(lied("hello, twice")),
+            Report::Hello | Report::Probed { .. } => return Err(lied("what it was not asked")),
             Report::Pulse { cameras, decoding_is_stuck } => {
                 for (number, counts) in cameras {
                     self.camera(number)?.count(counts);
@@ -367,7 +360,17 @@ impl Crew {
     }
 }
 
-fn failure_of(gone: Gone) -> Failure {
+/// Gives a worker its first order once it is there.
+pub(super) async fn introduce(process: &mut Process, begin: &Order) -> Result<(), Failure> {
+    match tokio::time::timeout(START, process.hear(&mut Vec::new())).await {
+        Ok(Ok(Report::Hello)) => process.say(begin).await.map_err(unheard),
+        Ok(Ok(_)) => Err(Failure::Lied("something before it was greeted".to_owned())),
+        Ok(Err(gone)) => Err(failure_of(gone)),
+        Err(_) => Err(Failure::Hangs),
+    }
+}
+
+pub(super) fn failure_of(gone: Gone) -> Failure {
     match gone {
         Gone::Ended(status) => match (status.signal(), status.code()) {
             (Some(libc::SIGKILL), _) => Failure::Killed,
@@ -378,7 +381,7 @@ fn failure_of(gone: Gone) -> Failure {
     }
 }
 
-fn unheard(gone: Option<Gone>) -> Failure {
+pub(super) fn unheard(gone: Option<Gone>) -> Failure {
     gone.map_or(Failure::Hangs, failure_of)
 }
 

@@ -9,6 +9,7 @@
 mod blame;
 mod crew;
 mod office;
+mod probe;
 mod process;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ use super::gate::LedgerGate;
 use super::live::{CameraSource, MediaOptions};
 use super::mailbox::Mailbox;
 use crate::clock::Clock;
+pub use probe::probe;
+
 use crew::{Crew, Staff, Watched};
 
 /// Cameras of one worker: each process costs some megabytes, each death its neighbours a reconnect.

@@ -36,6 +36,8 @@ impl Process {
         // Freed pictures go back to the system; an arena for every thread would keep them.
         command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "262144");
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::from(memory.as_fd().try_clone_to_owned()?));
+        // Ctrl-C at a terminal is the gateway's alone: it lets its workers end their sessions at the cameras.
+        command.process_group(0);
         let child = command.kill_on_drop(true).spawn()?;
         Ok(Self { child, socket: ours, memory })
     }

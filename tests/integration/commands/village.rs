@@ -242,7 +242,7 @@ impl Gateway {
             epoch: report.epoch,
             receipts_seen: false,
         };
-        let publisher = link::publisher(&context, mqtt, desk).unwrap();
+        let publisher = link::prepare(&context, mqtt, |options| options).unwrap().start(desk);
         let ender = stop.clone();
         let tasks = vec![
             tokio::spawn(async move {

@@ -11,10 +11,12 @@ use gridwatch::domain::camera::StreamState;
 use gridwatch::media::auth::MemoryAuthLedger;
 use gridwatch::media::boundary::{AuthLedger, SourceEvent, WatchCamera};
 use gridwatch::media::live::MediaOptions;
-use gridwatch::media::workers::{Program, Workers};
+use gridwatch::media::probe::Authentication;
+use gridwatch::media::workers::{Program, Workers, probe};
 
 use super::{assert_picture, camera, file, frame, hasty, next, now, plan, report, rtsp, rtsp_as};
 use crate::support::clips;
+use crate::support::hostile::{Habit, HostileCamera};
 use crate::support::rtsp::{CameraServer, ScriptedServer};
 
 fn program() -> Program {
@@ -71,6 +73,11 @@ fn status_of(process: u32, key: &str) -> String {
     status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned()
 }
 
+fn process_group(process: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().parse().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_come_through_a_worker_that_has_given_up_its_rights() {
     let server = CameraServer::start(&[("h264", clips::h264(), 10), ("h265", clips::h265(), 10)], &[]);
@@ -87,6 +94,7 @@ async fn pictures_come_through_a_worker_that_has_given_up_its_rights() {
         assert_eq!(states, [StreamState::Ok], "{reports:?}");
     }
     let worker = worker_of(server.port());
+    assert_eq!(process_group(worker), worker, "Ctrl-C at a terminal does not reach it");
     assert_eq!(status_of(worker, "Seccomp:"), "2");
     assert_eq!(status_of(worker, "NoNewPrivs:"), "1");
     let limits = std::fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
@@ -114,6 +122,61 @@ async fn a_clip_plays_and_ends_in_a_worker() {
         }
     }
     assert!(frames > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_looks_through_a_worker_and_tells_the_same() {
+    let options = ["--user", "prober", "--password", "secret", "--scheme", "digest"];
+    let server = CameraServer::start(&[("h265", clips::h265(), 10)], &options);
+    let ledger = Arc::new(MemoryAuthLedger::default());
+    let ask = async |password| {
+        let (source, clock) = (rtsp_as(server.url("h265"), "prober", password), Arc::new(SystemClock::new()));
+        let ledger = Arc::clone(&ledger) as Arc<dyn AuthLedger>;
+        probe(&program(), source, Duration::from_secs(10), hasty(), clock, ledger).await
+    };
+    let found = ask("secret").await.unwrap();
+    assert_eq!((found.info.codec.as_str(), found.info.width, found.info.height), ("h265", 320, 240));
+    assert!((found.info.keyframe_s.unwrap() - 1.0).abs() < 0.4);
+    assert_eq!((found.transport, found.authentication), (Some(Transport::Tcp), Some(Authentication::Digest)));
+    assert_eq!(found.suggested_decode, DecodeMode::Keyframes);
+    assert_picture(&found.snapshot, 320, 240);
+    for state in [StreamState::Offline, StreamState::AuthFailed] {
+        let refused = ask("wrong").await.unwrap_err();
+        assert_eq!(refused.state, state, "{refused}");
+    }
+}
+
+/// The installer's own process never holds what such a camera sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_of_a_camera_that_sends_gigabytes_fails_in_words() {
+    let camera = HostileCamera::start(clips::h264(), 10);
+    camera.turn(Habit::HugeBody);
+    let source = rtsp(camera.url(), Transport::Tcp);
+    let options = MediaOptions { request_timeout: Duration::from_secs(20), ..hasty() };
+    let ledger = Arc::new(MemoryAuthLedger::default());
+    let patience = Duration::from_secs(10);
+    let failed = probe(&program(), source, patience, options, Arc::new(SystemClock::new()), ledger).await.unwrap_err();
+    assert_eq!(failed.state, StreamState::Offline);
+    assert!(failed.detail.contains("the process that read the camera is gone"), "{failed}");
+}
+
+/// As under a supervisor that sends the gateway's log into a file, after some weeks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_file_of_any_size_costs_no_worker() {
+    const LONG: u64 = 256 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    std::fs::File::create(&log).unwrap().set_len(LONG).unwrap();
+    let script = "exec \"$0\" media-worker --log-level trace 2>>\"$1\"";
+    let arguments = ["-c", script, env!("CARGO_BIN_EXE_gridwatch"), log.to_str().unwrap()].map(str::to_owned);
+    let logging = Program { path: PathBuf::from("/bin/sh"), arguments: arguments.to_vec(), environment: Vec::new() };
+    let ledger = Arc::new(MemoryAuthLedger::default());
+    let media = Workers::start(logging, hasty(), Arc::new(SystemClock::new()), ledger);
+    let mut source = media.watch(camera(file(&clip(), false), DecodeMode::Keyframes));
+    frame(&mut source, plan(now()), &mut Vec::new()).await;
+    let written = std::fs::metadata(&log).unwrap().len();
+    assert!(written > LONG, "the worker has something to say");
+    assert!(media.stop(Duration::from_secs(5)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,13 +65,22 @@ async fn a_reload_takes_over_what_is_right_and_loses_nothing() {
     assert!(has(&site.log(), &["going on with the one before", "/nowhere"]), "{}", site.log());
     platform.until_it_listens(SOON_S).await;
 
-    // A broker's password that cannot be read is found out later still, with the store open and cameras watched.
-    site.text = good.replace("env = \"GRIDWATCH_TEST_BROKER_PASSWORD\"", "file = \"/nowhere/password\"");
-    site.write();
-    let notices = reload(&daemon, &mut manager).await;
-    assert!(notices.last().unwrap().contains("reload failed"), "{notices:#?}");
-    assert!(has(&site.log(), &["going on with the one before", "password of the broker"]), "{}", site.log());
-    platform.until_it_listens(SOON_S).await;
+    // A broker's password that cannot be read is found out later still, with the store open. What else the configuration
+    // changes has no effect then: no incident ends for a camera that would have another name, or for a rule that would go.
+    let unreadable = good.replace("env = \"GRIDWATCH_TEST_BROKER_PASSWORD\"", "file = \"/nowhere/password\"");
+    for renamed in [true, false] {
+        site.text = unreadable.clone();
+        if renamed {
+            site.replace("id = \"cam-walkway\"", "id = \"cam-renamed\"");
+        } else {
+            site.remove_rule("encroachment", "[[camera]]");
+        }
+        site.write();
+        let notices = reload(&daemon, &mut manager).await;
+        assert!(notices.last().unwrap().contains("reload failed"), "{notices:#?}");
+        assert!(has(&site.log(), &["going on with the one before", "password of the broker"]), "{}", site.log());
+        platform.until_it_listens(SOON_S).await;
+    }
 
     // A rule is gone, and the camera's password is right now.
     site.text = good;
@@ -79,6 +88,8 @@ async fn a_reload_takes_over_what_is_right_and_loses_nothing() {
     std::fs::write(&password, CAMERA_PASSWORD).unwrap();
     site.write();
     let before = platform.seen().len();
+    let disabled = |event: &Value| event["close_reason"] == "rule_disabled";
+    assert!(!platform.events().iter().any(disabled), "{:#?}", platform.events());
     let notices = reload(&daemon, &mut manager).await;
     assert!(notices.last().unwrap().contains("reloaded 20"), "{notices:#?}");
     let ended = |event: &Value| event["event_id"] == opened["event_id"] && event["phase"] == "closed";

@@ -17,7 +17,7 @@ use gridwatch::domain::incident::*;
 use gridwatch::mqtt::LinkOptions;
 use gridwatch::pipeline::board::Board;
 use gridwatch::pipeline::deliver::Shared;
-use gridwatch::pipeline::link::{Context, publisher_over};
+use gridwatch::pipeline::link::{Context, prepare};
 use gridwatch::pipeline::message::{EventWriter, PictureFacts};
 use gridwatch::pipeline::models::no_model;
 use gridwatch::pipeline::orders::Orders;
@@ -138,7 +138,7 @@ impl Gateway {
             epoch: self.report.epoch,
             receipts_seen: false,
         };
-        let mut publisher = publisher_over(&context, &mqtt, desk, times).unwrap();
+        let mut publisher = prepare(&context, &mqtt, times).unwrap().start(desk);
         publisher.flight = flight;
         let stop = CancellationToken::new();
         self.publisher = Some((stop.clone(), tokio::spawn(publisher.run(stop, Duration::from_secs(1)))));

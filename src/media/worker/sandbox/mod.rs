@@ -27,14 +27,15 @@ pub(super) fn end_with_the_gateway() -> io::Result<()> {
 }
 
 /// To be called while the process has one thread: threads that are there already would keep their rights.
-pub(super) fn give_up_rights(cameras: &[WatchCamera], memory_bytes: u64, file_bytes: u64) {
+pub(super) fn give_up_rights(cameras: &[WatchCamera], memory_bytes: u64) {
     // Loads what the library needs for looking names up, while files can be opened.
     drop(std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 0)));
+    // None for the size of files: it would hold for the log as well, a file that may be large already. No other file is
+    // open for writing but the memory for pictures, which is sealed, and Landlock lets none be opened.
     let limits = [
         ("memory", Resource::Data, memory_bytes),
         ("files", Resource::Nofile, MOST_FILES),
         ("core files", Resource::Core, 0),
-        ("file size", Resource::Fsize, file_bytes),
     ];
     for (what, resource, most) in limits {
         let most = Rlimit { current: Some(most), maximum: Some(most) };
