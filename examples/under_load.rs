@@ -163,7 +163,7 @@ async fn publisher(
     };
     let orders = Orders::open(config, shared.store.clone(), Arc::clone(&shared.clock), shared.board.clone()).await?;
     let desk = Desk::new(shared, BTreeMap::new(), orders);
-    let publisher = link::publisher(&context, mqtt, desk)?;
+    let publisher = link::prepare(&context, mqtt, |options| options)?.start(desk);
     Ok(Some(tokio::spawn(publisher.run(stop, Duration::from_secs(5)))))
 }
 

@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn sizes_that_a_worker_makes_up_are_refused() {
         let memory = FrameMemory::new(64 * 64).expect("memory");
-        let honest = shape(&frame(64, 64));
+        let honest = Shape::of(&frame(64, 64));
         for (slot, width, height) in
             [(2, 64, 64), (0, 65, 64), (0, u32::MAX, u32::MAX), (0, 0, 64), (0, 1, 64 * 64 + 1)]
         {

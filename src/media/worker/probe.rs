@@ -32,7 +32,9 @@ pub(super) async fn run(
             Some(ticket) = turns.recv() => link.say(&Report::Ask { ticket, ask: Ask::Leave }).await?,
             order = link.hear() => match order? {
                 Order::Answer { ticket, value } => gate.answered(ticket, value),
-                _ => return Err(io::Error::other("an order that is none for a look")),
+                Order::Begin { .. } | Order::Look { .. } | Order::Forget { .. } | Order::Free { .. } | Order::Stop => {
+                    return Err(io::Error::other("an order that is none for a look"));
+                }
             },
         }
     };

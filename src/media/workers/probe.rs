@@ -74,10 +74,8 @@ fn read(answer: Answer, process: &Process) -> Result<Result<ProbeReport, Fault>,
 }
 
 fn gone(failure: &Failure) -> Fault {
-    let blame = match failure {
-        Failure::NotStarted(_) | Failure::Killed => "",
-        _ => "; the camera sends what none should, or far too much of it",
-    };
+    let is_ours = matches!(failure, Failure::NotStarted(_) | Failure::Killed);
+    let blame = if is_ours { "" } else { "; the camera sends what none should, or far too much of it" };
     Fault::offline(format!("the process that read the camera is gone: {failure}{blame}"))
 }
 
@@ -99,7 +97,9 @@ async fn serve(process: &mut Process, most: u64, mut office: Office) -> Result<A
                 Report::Pulse { .. } => missed = 0,
                 Report::Ask { ticket, ask } => office.take(ticket, ask).map_err(|lie| Failure::Lied(lie.to_owned()))?,
                 Report::Probed { answer } => return Ok(answer),
-                _ => return Err(Failure::Lied("what it was not asked".to_owned())),
+                Report::Hello | Report::State { .. } | Report::Info { .. } | Report::Picture { .. } | Report::Ended { .. } => {
+                    return Err(Failure::Lied("what it was not asked".to_owned()));
+                }
             },
             (ticket, value) = office.answer() => {
                 process.say(&Order::Answer { ticket, value }).await.map_err(unheard)?;
