@@ -266,9 +266,15 @@ impl MqttPublisher {
 
     /// The broker sends again only what a connection has left behind, and this one may last.
     async fn record_feedback_again(&mut self) {
-        for incoming in std::mem::take(&mut self.waiting.feedback) {
+        let mut waiting = std::mem::take(&mut self.waiting.feedback);
+        while let Some(incoming) = waiting.pop_front() {
             self.record_feedback(incoming).await;
+            // One that fails says enough of the others, and each may take seconds.
+            if !self.waiting.feedback.is_empty() {
+                break;
+            }
         }
+        self.waiting.feedback.append(&mut waiting);
     }
 
     async fn answer(&mut self, name: &str, incoming: &Incoming, was_kept: bool) {
