@@ -115,6 +115,11 @@ async fn what_is_old_is_really_gone_and_its_deletion_is_on_record() {
     assert!(late.kept.iter().any(|kept| kept.held > 0), "what was not delivered has a reason");
     store.close().await.unwrap();
     let store = open();
+    // A month in which nobody was there is believed when the clock has been vouched for.
+    clock.set_wall(SignedDuration::ZERO, true);
+    store.housekeep().await.unwrap();
+    assert_eq!(files(folder.path()), 2);
+    clock.advance_to(clock.now() + SignedDuration::from_hours(1));
     store.housekeep().await.unwrap();
     let found = look(folder.path(), clock.now());
     assert!(found.holds(), "{found:?}");
