@@ -69,9 +69,14 @@ impl Store {
 }
 
 impl Database {
+    /// As [`Database::age_now`], and nothing is written: also for a connection that is still being made ready.
+    pub(super) fn look_at_age(&mut self) -> i64 {
+        self.age.advance(self.clock.now(), self.now_ms(), self.clock.quality().synced)
+    }
+
     /// UTC in milliseconds, as far as it is believed where something is deleted for its age.
     pub(super) fn age_now(&mut self) -> Result<i64, StoreError> {
-        let ms = self.age.advance(self.clock.now(), self.now_ms(), self.clock.quality().synced);
+        let ms = self.look_at_age();
         if self.age.kept_ms.abs_diff(ms) >= KEPT_EVERY_MS.unsigned_abs() {
             self.transact(|tx| Ok(tx.execute("INSERT OR REPLACE INTO meta VALUES('aged_to_ms', ?1)", params![ms])?))?;
             self.age.kept_ms = ms;

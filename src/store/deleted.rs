@@ -83,7 +83,8 @@ impl Database {
     /// To be called for every new connection.
     pub(super) fn prepare_deletions(&mut self) -> Result<(), StoreError> {
         let max_age_ms = i64::try_from(self.limits.evidence_max_age.as_millis()).unwrap_or(i64::MAX);
-        let age_ms = self.age_now()?;
+        // Keeping it could fail on a disk that fails, and that opens another connection, and so on.
+        let age_ms = self.look_at_age();
         prepare(&self.connection, self.now_ms(), age_ms, max_age_ms)
     }
 
