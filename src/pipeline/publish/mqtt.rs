@@ -228,11 +228,11 @@ impl MqttPublisher {
     async fn handle_message(&mut self, incoming: Incoming) {
         // A receipt may overtake the recording of the broker's answer, and would find nothing to release.
         self.settle().await;
-        let was_kept = self.is_catching_up();
+        self.catch_up();
         match self.descriptions.writer.topics().parse(&incoming.topic) {
             Some(Channel::Feedback) => self.record_feedback(incoming).await,
             Some(Channel::Command(name)) => {
-                self.answer(&name, &incoming, was_kept).await;
+                self.answer(&name, &incoming).await;
                 incoming.ack();
             }
             _ => {
@@ -242,11 +242,10 @@ impl MqttPublisher {
         }
     }
 
-    /// Whether a message that comes now may have been kept for us. Brokers send that first; a pause ends it.
-    fn is_catching_up(&mut self) -> bool {
+    /// A message has come. Brokers send first what they kept; a pause ends that.
+    fn catch_up(&mut self) {
         let now = self.desk.clock.now();
         self.waiting.catching_up = self.waiting.catching_up.filter(|last| elapsed(*last, now) < CAUGHT_UP).map(|_| now);
-        self.waiting.catching_up.is_some()
     }
 
     async fn record_feedback(&mut self, incoming: Incoming) {
@@ -277,7 +276,7 @@ impl MqttPublisher {
         self.waiting.feedback.append(&mut waiting);
     }
 
-    async fn answer(&mut self, name: &str, incoming: &Incoming, was_kept: bool) {
+    async fn answer(&mut self, name: &str, incoming: &Incoming) {
         let asked = Asked {
             name,
             reply_to: incoming.response_topic.as_deref(),
@@ -285,7 +284,7 @@ impl MqttPublisher {
             retained: incoming.retain,
             expiry: incoming.expiry,
             waited: incoming.waited(),
-            was_kept,
+            was_kept: self.waiting.catching_up.is_some(),
         };
         match self.desk.command(&asked, &incoming.payload).await {
             Answer::None => {}
