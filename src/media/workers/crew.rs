@@ -1,7 +1,5 @@
 //! The cameras that share a worker: keeps one running for them, and lets suspects go.
 
-use std::fmt;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::blame::{Facts, suspects};
+use super::failure::{Failure, failure_of, sound, unheard};
 use super::office::Office;
-use super::process::{Gone, Process};
+use super::process::Process;
 use super::{MediaOptions, Program};
 use crate::clock::Clock;
 use crate::domain::SignedDuration;
@@ -20,9 +19,6 @@ use crate::media::boundary::{AuthKey, MediaCounts, ResolvedSource, StreamReport,
 use crate::media::gate::LedgerGate;
 use crate::media::mailbox::Mailbox;
 use crate::media::wire::{CameraOrder, Order, PULSE, Report, Shape};
-
-/// Pulses that may be missing: two are chance, five are a worker that hangs.
-pub(super) const MISSED_PULSES: u32 = 5;
 
 /// What a worker may use besides its cameras' compressed pictures: code, threads, decoders of 4K.
 pub(super) const MEMORY_BYTES: u64 = 144 << 20;
@@ -108,33 +104,6 @@ enum End {
     Stopped,
     /// With what each camera was at.
     Failed(Failure, Vec<u8>),
-}
-
-/// What a worker did that cost it its place.
-#[derive(Debug)]
-pub(super) enum Failure {
-    NotStarted(String),
-    /// By somebody else: its cameras are not to blame.
-    Killed,
-    Died(String),
-    Hangs,
-    DecodersHang,
-    Grew(u64),
-    Lied(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotStarted(reason) => write!(f, "it could not be started: {reason}"),
-            Self::Killed => f.write_str("somebody killed it"),
-            Self::Died(how) => write!(f, "it died ({how})"),
-            Self::Hangs => f.write_str("it did not move any more"),
-            Self::DecodersHang => f.write_str("its decoders hung"),
-            Self::Grew(bytes) => write!(f, "it took {} MiB of memory", bytes >> 20),
-            Self::Lied(what) => write!(f, "it said what no worker says: {what}"),
-        }
-    }
 }
 
 impl Crew {
@@ -240,13 +209,7 @@ impl Crew {
                 }
                 _ = check.tick() => {
                     missed += 1;
-                    if missed > MISSED_PULSES {
-                        return Err(Failure::Hangs);
-                    }
-                    let most = self.memory_bytes();
-                    if let Some(bytes) = process.memory_in_use().filter(|bytes| *bytes > most) {
-                        return Err(Failure::Grew(bytes));
-                    }
+                    sound(process, missed, self.memory_bytes())?;
                 }
             }
             if self.cameras.iter().all(|camera| camera.ended) {
@@ -368,21 +331,6 @@ pub(super) async fn introduce(process: &mut Process, begin: &Order) -> Result<()
         Ok(Err(gone)) => Err(failure_of(gone)),
         Err(_) => Err(Failure::Hangs),
     }
-}
-
-pub(super) fn failure_of(gone: Gone) -> Failure {
-    match gone {
-        Gone::Ended(status) => match (status.signal(), status.code()) {
-            (Some(libc::SIGKILL), _) => Failure::Killed,
-            (Some(signal), _) => Failure::Died(format!("signal {signal}")),
-            (None, code) => Failure::Died(format!("exit code {}", code.unwrap_or_default())),
-        },
-        Gone::Lied(what) => Failure::Lied(what),
-    }
-}
-
-pub(super) fn unheard(gone: Option<Gone>) -> Failure {
-    gone.map_or(Failure::Hangs, failure_of)
 }
 
 /// The number of a camera of which there is news. Never returns without cameras. Cancel-safe.

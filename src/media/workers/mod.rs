@@ -8,6 +8,7 @@
 
 mod blame;
 mod crew;
+mod failure;
 mod office;
 mod probe;
 mod process;

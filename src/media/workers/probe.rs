@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Program;
-use super::crew::{Failure, MEMORY_BYTES, MISSED_PULSES, Watched, failure_of, introduce, unheard};
+use super::crew::{MEMORY_BYTES, Watched, introduce};
+use super::failure::{Failure, failure_of, sound, unheard};
 use super::office::Office;
 use super::process::Process;
 use crate::clock::Clock;
@@ -106,12 +107,7 @@ async fn serve(process: &mut Process, most: u64, mut office: Office) -> Result<A
             }
             _ = check.tick() => {
                 missed += 1;
-                if missed > MISSED_PULSES {
-                    return Err(Failure::Hangs);
-                }
-                if let Some(bytes) = process.memory_in_use().filter(|bytes| *bytes > most) {
-                    return Err(Failure::Grew(bytes));
-                }
+                sound(process, missed, most)?;
             }
         }
     }
